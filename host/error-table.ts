@@ -127,12 +127,12 @@ export const ERRORS = {
       },
       found: {
         cause: "The files of the key that is to be staged exist and cannot be used.",
-        remedy: "Nothing was changed. Correct what is named above, or give another name with --as.",
+        remedy: "Nothing was changed. Fix the problem named above, or give another name with --as.",
       },
       remote: {
         cause: "The KMS does not serve the key that is to be staged.",
         remedy:
-          "Nothing was changed. Create the key in the KMS first and allow the host's login to use it (Vault or OpenBao: vault write -f transit/keys/NAME, and the three paths of the policy), then run the command again.",
+          "Nothing was changed. Create the key in the KMS first and allow the host's login to use it (Vault or OpenBao: vault write -f transit/keys/NAME, and the three paths of the policy; an HSM: its label in grants.pkcs11.keys), then run the command again.",
       },
       refused: {
         cause: "The provider reports that the key is missing, disabled or not usable.",
@@ -155,7 +155,7 @@ export const ERRORS = {
           "Compare grants.net.origin with the name, and look at /etc/resolv.conf and its DNS servers: getent hosts NAME. The host retries automatically.",
       },
       connection: {
-        cause: "The KMS refuses the connection, closes it, or takes none.",
+        cause: "The KMS refuses or closes the connection, or does not accept it.",
         remedy:
           "Start the KMS, and look at its port in grants.net.origin, at routes and firewalls: kleidi doctor tries each step. The host retries automatically.",
       },
@@ -172,7 +172,7 @@ export const ERRORS = {
       },
       answer: {
         cause:
-          "The KMS answers that it cannot serve now (sealed, starting, overloaded), or with something that no such KMS answers.",
+          "The KMS answers that it cannot serve now (sealed, starting, overloaded), or its answer is not one of this kind of KMS.",
         remedy:
           "Look at the state of the KMS, for example with bao status, and at grants.net.origin: is it the right server? The host retries automatically.",
       },
@@ -219,7 +219,7 @@ export const ERRORS = {
       login: {
         cause: "The KMS rejected the host's login.",
         remedy:
-          "Renew the credential: kleidi doctor logs in with it and names what is refused. The host reads a new file by itself.",
+          "Renew the credential; the host reads a new file by itself. For a KMS, kleidi doctor logs in with it and names what is refused. A PIN: correct its file first, because each kleidi doctor and each start tries it once, and the token locks after a few.",
       },
       policy: {
         cause: "The KMS refused the request: its policy does not allow it, or the token is no longer valid.",
@@ -342,7 +342,7 @@ export const ERRORS = {
       broken: {
         cause: "The configuration has faults, or a module, a file, a provider or a key of it does not work.",
         remedy:
-          "The host serves on with the configuration that it had. Correct what the message names, then run kleidi reload; kleidi check lists every fault.",
+          "The host continues to serve with the configuration that it had. Correct what the message names, then run kleidi reload; kleidi check lists every fault.",
       },
     },
   },
@@ -362,10 +362,11 @@ export const ERRORS = {
       },
       edit: {
         cause: "The keys stand in the file in a form that a command cannot edit.",
-        remedy: "Edit the file by hand (docs/operate/rotate.md); the history takes the change up.",
+        remedy:
+          "Edit the file by hand (docs/operate/rotate.md); the next command records the change in the history.",
       },
       changed: {
-        cause: "Another program changed the file while a command did.",
+        cause: "Another program changed the file at the same time as a command.",
         remedy: "Nothing was changed. Run the command again.",
       },
       log: PATH,
@@ -459,7 +460,7 @@ export const ERRORS = {
       },
       lock: {
         cause: "The lock of the folder of the audit key cannot be taken.",
-        remedy: "Do what is named above, then run the command again.",
+        remedy: "Fix the problem named above, then run the command again.",
       },
     },
   },
@@ -489,7 +490,7 @@ export const ERRORS = {
       },
       lock: {
         cause: "The lock of the socket cannot be taken: its file is not a lock of this user.",
-        remedy: "Find the program that created it, then do what is named above.",
+        remedy: "Find the program that created it, then fix the problem named above.",
       },
       group: {
         cause: "The group of the socket does not exist, or the user that serves is not its member.",
@@ -501,7 +502,7 @@ export const ERRORS = {
     causes: {
       address: {
         cause:
-          "The address of the admin listener cannot be had: another program has it, or this machine does not.",
+          "The host cannot listen on the address of the admin listener: another program uses it, or it is not an address of this machine.",
         remedy:
           'Find the program that listens there (ss -ltnp), or choose another address under "admin". Keys are served meanwhile; the host retries until it can listen.',
       },
@@ -518,7 +519,7 @@ export const ERRORS = {
         remedy: "Run the command as root or as the user of the host.",
       },
       "read-only": {
-        cause: "Others than the owner of the admin socket may open it, so it takes no actions.",
+        cause: "Users other than the owner may open the admin socket, so the host accepts no actions on it.",
         remedy: "Remove admin.mode and admin.group, and restart the host.",
       },
       stranger: {
@@ -548,7 +549,7 @@ export const ERRORS = {
       },
       lock: {
         cause: "The lock of the folder cannot be taken: its file is not a lock of this user.",
-        remedy: "Find the program that created it, then do what is named above.",
+        remedy: "Find the program that created it, then fix the problem named above.",
       },
       import: {
         cause: "The file of --import is missing, or is not a line of 64 hexadecimal digits.",
@@ -626,7 +627,7 @@ export const ERRORS = {
       },
       lock: {
         cause: "The lock of the folder cannot be taken: its file is not a lock of this user.",
-        remedy: "Find the program that created it, then do what is named above.",
+        remedy: "Find the program that created it, then fix the problem named above.",
       },
       unwritten: {
         cause: "The provider imported a key and wrote no record.",
@@ -644,14 +645,15 @@ export const ERRORS = {
       },
       unreadable: {
         cause: "The file of the history, one of its marks or its lock cannot be used.",
-        remedy: "Do what is named above, then run the command again. The host serves on meanwhile.",
+        remedy:
+          "Fix the problem named above, then run the command again. The host continues to serve meanwhile.",
       },
     },
   },
   "key-change-refused": {
     causes: {
       objections: {
-        cause: "Something speaks against the step in the life of the key.",
+        cause: "A condition of this step in the life of the key is not met.",
         remedy:
           "Nothing was changed. Wait, or fix the problem named above. --force overrides it, and the history records that.",
       },
@@ -674,7 +676,7 @@ export const ERRORS = {
           "Nothing was changed. Remove it from anyOf or allOf of that key, write use: decrypt at it, rewrite every object, then retire it.",
       },
       owner: {
-        cause: "The configuration belongs to another user, and would not any more.",
+        cause: "The command would change the owner of the configuration, because another user owns the file.",
         remedy: "Nothing was changed. Run the command as root, or as the owner of the configuration.",
       },
     },

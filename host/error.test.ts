@@ -80,7 +80,7 @@ test("the causes of a code are different, and so are their remedies", () => {
 test("the hint of a failure that repeats another one begins with the remedy of that one", () => {
   const { hint } = new KleidiError("reload-refused/broken", "x", undefined, "digest-differs");
   const remedies = [...causesOfCode("digest-differs").values()].map(({ remedy }) => remedy);
-  assert.ok(hint.startsWith(`${remedies[0]} The host serves on`), hint);
+  assert.ok(hint.startsWith(`${remedies[0]} The host continues to serve`), hint);
 });
 
 test("a KleidiError without a cause has no cause property", () => {

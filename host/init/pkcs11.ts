@@ -77,8 +77,19 @@ export const pkcs11: Template = {
       ...(server === undefined ? [] : [`  servers: [${scalar(server)}] # gives the module the network`]),
     ];
   },
-  steps: ({ key = "", "hsm-module": module = "", "hsm-token": token = "", "hsm-pin-file": pin = "" }) => [
-    `put the PIN into ${pin}, one line, readable by the user of the host only`,
-    `create the key: pkcs11-tool --module ${shellWord(module)} --token-label ${shellWord(token)} --login --pin "$(cat ${shellWord(pin)})" --keygen --key-type aes:32 --label ${shellWord(key)} --id 01 --sensitive`,
-  ],
+  steps: ({
+    key = "",
+    "hsm-module": module = "",
+    "hsm-token": token = "",
+    "hsm-pin-file": pin = "",
+    ...answers
+  }) => {
+    const { "hsm-config": config = "", "hsm-config-variable": variable } = answers;
+    const usage = answers["hsm-mechanism"] === "aes-kw" ? " --usage-wrap" : "";
+    const environment = variable === undefined ? "" : `${variable}=${shellWord(config)} `;
+    return [
+      `put the PIN into ${pin}, one line, readable by the user of the host only`,
+      `create the key, on one node only: ${environment}PIN="$(cat ${shellWord(pin)})" pkcs11-tool --module ${shellWord(module)} --token-label ${shellWord(token)} --login --pin env:PIN --keygen --key-type aes:32 --label ${shellWord(key)} --id 01 --sensitive${usage}`,
+    ];
+  },
 };

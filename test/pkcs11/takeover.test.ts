@@ -1,14 +1,11 @@
 /** Objects that the Go kleidi stored with its key in a token of SoftHSM, through a host that uses the same token. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { KmsClient } from "../../host/grpc/client.ts";
 import type { Fixture } from "../support/fixture.ts";
-import { Page } from "../support/page.ts";
 import { pkcs11Node } from "../support/pkcs11-node.ts";
 import { SoftHsm } from "../support/softhsm.ts";
 
@@ -110,29 +107,3 @@ for (const [what, grant, key, sentence] of [
     assert.match(`${stdout}${stderr}`, sentence);
   });
 }
-
-test("the page's commands let the host use a token of the plugin's manual", () => {
-  const page = new Page("operate/from-kleidi-go.md");
-  const own = new SoftHsm(LABEL);
-  own.addKey(LABEL);
-  const folder = mkdtempSync(join(tmpdir(), "kleidi-page-"));
-  after(() => {
-    own.close();
-    rmSync(folder, { recursive: true });
-  });
-  // As the manual of the plugin writes it.
-  const plugin = `{\n  "tokenLabel": "${LABEL}",\n  "pin": "${own.pin}",\n  "path": "/usr/lib64/softhsm/libsofthsm.so" \n}\n`;
-  writeFileSync(join(folder, "config.json"), plugin);
-  const script = page
-    .blocks("Let the host use the token")
-    .join("\n")
-    .replaceAll("/var/lib/softhsm/tokens", own.tokens)
-    .replaceAll("/opt/softhsm", folder)
-    .replaceAll("/etc/kleidi", folder)
-    .replaceAll("-R kleidi:", `-R ${process.getuid?.()}`)
-    .replaceAll("-o kleidi", `-o ${process.getuid?.()}`);
-  const output = execFileSync("sh", ["-euc", script], { encoding: "utf8" });
-  assert.equal(readFileSync(join(folder, "pin"), "utf8"), `${own.pin}\n`);
-  assert.equal(statSync(join(folder, "pin")).mode & 0o777, 0o600);
-  for (const label of ["kek-2026", LABEL]) assert.match(output, new RegExp(`label: +${label}\n`));
-});
