@@ -60,7 +60,7 @@ CK_RV C_GetInfo(unsigned char *info) {
 }
 
 CK_RV C_GetSlotList(unsigned char present, CK_ULONG *slots, CK_ULONG *count) {
-  *count = is("no-token") ? 0 : is("two-tokens") ? 2 : 1;
+  *count = is("no-token") ? 0 : is("two-tokens") || is("bad-slot") ? 2 : 1;
   slots[0] = 7;
   slots[1] = 8;
   if (is("many-slots")) *count = 1UL << 40;
@@ -69,6 +69,8 @@ CK_RV C_GetSlotList(unsigned char present, CK_ULONG *slots, CK_ULONG *count) {
 
 CK_RV C_GetTokenInfo(CK_ULONG slot, unsigned char *info) {
   CK_ULONG flags = 0x4 | (is("final-try") ? 0x20000 : 0) | (is("locked") ? 0x40000 : 0);
+  if (is("login-counted")) flags |= 0x10000;
+  if (is("bad-slot") && slot == 7) return 0xe1;
   memset(info, ' ', 96);
   memset(info + 96, 0, 112);
   memcpy(info, "kleidi", 6);
@@ -89,6 +91,12 @@ CK_RV C_Login(CK_ULONG session, CK_ULONG user, const char *pin, CK_ULONG length)
   /* A login that must not be tried shows. */
   if (is("final-try") || is("locked")) abort();
   if (is("locked-unsaid")) return 0xa4;
+  if (is("login-general") || is("login-counted")) return 0x5;
+  if (is("login-crashes")) abort();
+  if (is("prints-pin")) {
+    fprintf(stderr, "login with %.*s failed\n", (int)length, pin);
+    abort();
+  }
   return length == 8 && memcmp(pin, "48151623", 8) == 0 ? 0 : 0xa0;
 }
 
@@ -104,7 +112,7 @@ CK_RV C_FindObjects(CK_ULONG session, CK_ULONG *objects, CK_ULONG most, CK_ULONG
 CK_RV C_FindObjectsFinal(CK_ULONG session) { return 0; }
 
 CK_RV C_GetAttributeValue(CK_ULONG session, CK_ULONG object, CK_ULONG *template, CK_ULONG count) {
-  if (template[0] == 0x4) {
+  if (template[0] == 0x4 && !is("unnamed")) {
     memcpy((void *)template[1], "unique", 6);
     template[2] = 6;
     return 0;
@@ -132,7 +140,7 @@ CK_RV C_UnwrapKey(CK_ULONG session, void *mechanism, CK_ULONG key, const char *w
   return is("aead") ? 0x110 : 0;
 }
 
-CK_RV C_EncryptInit(CK_ULONG session, void *mechanism, CK_ULONG key) { return 0; }
+CK_RV C_EncryptInit(CK_ULONG session, void *mechanism, CK_ULONG key) { return is("decrypts-only") ? 0x68 : 0; }
 
 CK_RV C_Encrypt(CK_ULONG session, const char *data, CK_ULONG length, char *out, CK_ULONG *out_length) {
   encrypted += 1;
@@ -154,6 +162,7 @@ CK_RV C_DecryptInit(CK_ULONG session, void *mechanism, CK_ULONG key) { return 0;
 
 CK_RV C_Decrypt(CK_ULONG session, const char *data, CK_ULONG length, char *out, CK_ULONG *out_length) {
   if (is("aead")) return 0x42;
+  if (is("decrypts-only")) return 0x5;
   memcpy(out, data, length - 16);
   *out_length = length - 16;
   return 0;

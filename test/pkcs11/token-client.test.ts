@@ -299,6 +299,7 @@ describe("a module that misbehaves", () => {
     ["final-try", "pin-final-try"],
     ["locked", "pin-locked"],
     ["two-keys", "key-twice"],
+    ["unnamed", "key-unnamed"],
     ["forbidden", "call"],
     ["broken", "call"],
   ] as const) {
@@ -359,13 +360,77 @@ describe("a module that misbehaves", () => {
     });
   }
 
+  for (const mode of ["login-general", "login-crashes"]) {
+    test(`a login that fails without a reason is tried three times: ${mode}`, async () => {
+      // What is remembered of a PIN is remembered for one content of its file.
+      hsm.writePin(hsm.pin);
+      const { client, starts } = misbehaving(mode);
+      await untilWell(async () => assert.equal((await failureOf(find(client))).kind, "pin-suspected"));
+      assert.equal(starts(), 3);
+      hsm.writePin(hsm.pin);
+      await untilWell(async () => assert.notEqual((await failureOf(find(client))).kind, "pin-suspected"));
+      client.close();
+      hsm.writePin(hsm.pin);
+    });
+  }
+
+  test("a PIN that failed is refused, if the token counts a wrong one", async () => {
+    hsm.writePin(hsm.pin);
+    const { client } = misbehaving("login-counted");
+    await untilWell(async () => assert.equal((await failureOf(find(client))).kind, "pin-refused"));
+    client.close();
+    hsm.writePin(hsm.pin);
+  });
+
+  test("providers of one token try a wrong PIN once, also at the same time", async () => {
+    hsm.writePin("99999999");
+    try {
+      const all = Array.from({ length: 4 }, () => misbehaving("one-token"));
+      const kinds = await Promise.all(all.map(async ({ client }) => (await failureOf(find(client))).kind));
+      assert.deepEqual(new Set(kinds), new Set(["pin-refused"]));
+      assert.equal(
+        all.reduce((sum, { starts }) => sum + starts(), 0),
+        1,
+      );
+    } finally {
+      hsm.writePin(hsm.pin);
+    }
+  });
+
+  test("a PIN that the module prints is in no message", async () => {
+    hsm.writePin(hsm.pin);
+    const { client } = misbehaving("prints-pin");
+    const { message, told } = await failureOf(find(client));
+    assert.ok(!message.includes(hsm.pin), message);
+    assert.match(message, /\[its text contained the PIN\]/);
+    assert.doesNotMatch(told, /login with/);
+    hsm.writePin(hsm.pin);
+  });
+
+  test("a slot that cannot be read does not hide the token in another one", async () => {
+    await find(misbehaving("bad-slot").client);
+    const failed = await failureOf(find(misbehaving("bad-slot", {}, {}, { token: "other" }).client));
+    assert.match(failed.message, /C_GetTokenInfo returned 0xe1/);
+  });
+
+  test("with a key that may not encrypt a changed ciphertext is not authentic, and the process goes on", async () => {
+    const { client, starts } = misbehaving("decrypts-only");
+    const { version } = await find(client);
+    for (let i = 0; i < 3; i++) {
+      const failed = await failureOf(crypt(client, Message.DECRYPT, version, Buffer.alloc(48)));
+      assert.equal(failed.kind, "not-authentic");
+    }
+    assert.equal(starts(), 1);
+  });
+
   test("a token that gives no data key back is not believed", async () => {
     const { client } = misbehaving("none");
     const facts = await client.perform({ type: Message.FIND, fields: [KW, KEY] }, NEVER);
     const { version } = JSON.parse(facts.toString()) as { version: string };
     const sealed = await crypt(client, Message.ENCRYPT, version, SEED, KW);
     const failed = await failureOf(crypt(client, Message.DECRYPT, version, sealed, KW));
-    assert.equal(failed.kind, "not-authentic");
+    // Not the object's fault: it must not look changed.
+    assert.match(failed.message, /C_GetAttributeValue returned CKR_ATTRIBUTE_SENSITIVE/);
   });
 
   test("a token without AES-GCM is noticed", async () => {

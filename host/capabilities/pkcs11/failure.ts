@@ -9,12 +9,29 @@ export class ModuleFailure extends Error {
   /** The function of the module that failed, and its return value (CK_RV). */
   readonly call: string | undefined;
   readonly rv: number | undefined;
+  /** The message without `said`: what a guest may read. */
+  readonly told: string;
+  /** Text that the module chose, for the operator. */
+  readonly said: string;
 
-  constructor(kind: Kind, message: string, { call, rv }: { call?: string; rv?: number } = {}) {
-    super(message);
+  constructor(
+    kind: Kind,
+    told: string,
+    { call, rv, said = "" }: { call?: string | undefined; rv?: number | undefined; said?: string } = {},
+  ) {
+    super(said === "" ? told : `${told}: ${said}`);
     this.kind = kind;
     this.call = call;
     this.rv = rv;
+    this.told = told;
+    this.said = said;
+  }
+
+  /** The failure without a text of the module that contains the PIN. */
+  without(pin: Uint8Array): ModuleFailure {
+    const { kind, told, call, rv, said } = this;
+    if (said === "" || !Buffer.from(said).includes(pin)) return this;
+    return new ModuleFailure(kind, told, { call, rv, said: "[its text contained the PIN]" });
   }
 }
 
@@ -63,6 +80,18 @@ const KINDS = {
     code: UNAVAILABLE,
     step: "login",
   },
+  "pin-suspected": {
+    message:
+      "several logins with this PIN failed, and any of them may bring the token nearer to its lock: it is tried again after 5 minutes, or when its file changes",
+    code: UNAVAILABLE,
+    step: "hsm",
+  },
+  "key-unnamed": {
+    message:
+      "the token gives neither a check value nor a unique id of the key, so another key under its label could not be told from it",
+    code: NOT_FOUND,
+    keeps: true,
+  },
   "pin-file": { message: "the PIN cannot be read", code: UNAVAILABLE, step: "file" },
   gone: { message: "the module's process ended", code: UNAVAILABLE, step: "hsm" },
   late: { message: "the module did not answer in time", code: UNAVAILABLE, step: "hsm" },
@@ -78,14 +107,25 @@ const HARMLESS: ReadonlySet<number> = new Set([
   CKR.MECHANISM_INVALID,
   CKR.MECHANISM_PARAM_INVALID,
 ]);
+const OUT_OF_REACH: ReadonlySet<number> = new Set([
+  CKR.DEVICE_ERROR,
+  CKR.DEVICE_REMOVED,
+  CKR.TOKEN_NOT_PRESENT,
+  CKR.SESSION_CLOSED,
+  CKR.SESSION_HANDLE_INVALID,
+]);
 const PIN_REFUSED: ReadonlySet<number> = new Set([CKR.PIN_INCORRECT, CKR.PIN_INVALID, CKR.PIN_LEN_RANGE]);
 const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(CKR).map(([name, value]) => [value, `CKR_${name}`]),
 );
 
-/** @param detail added in parentheses */
-export function failure(kind: Kind, detail = ""): ModuleFailure {
-  return new ModuleFailure(kind, detail === "" ? KINDS[kind].message : `${KINDS[kind].message} (${detail})`);
+/**
+ * @param detail added in parentheses
+ * @param said text that the module chose: for the operator, and not for a guest
+ */
+export function failure(kind: Kind, detail = "", said = ""): ModuleFailure {
+  const { message } = KINDS[kind];
+  return new ModuleFailure(kind, detail === "" ? message : `${message} (${detail})`, { said });
 }
 
 /**
@@ -95,7 +135,7 @@ export function failure(kind: Kind, detail = ""): ModuleFailure {
 export function parseFailure(payload: Buffer): ModuleFailure | undefined {
   const { kind, detail, call, rv } = parseFacts(payload);
   if (typeof kind !== "string" || !Object.hasOwn(KINDS, kind)) return undefined;
-  if (kind !== "call") return failure(kind as Kind, clean(detail));
+  if (kind !== "call") return failure(kind as Kind, "", clean(detail));
   if (typeof call !== "string" || !/^C_[A-Za-z]{1,32}$/.test(call) || !Number.isSafeInteger(rv))
     return undefined;
   const value = Number(rv);
@@ -103,6 +143,14 @@ export function parseFailure(payload: Buffer): ModuleFailure | undefined {
   if (call === "C_Login" && PIN_REFUSED.has(value)) return failure("pin-refused", name);
   if (call === "C_Login" && value === CKR.PIN_LOCKED) return failure("pin-refused-locked", name);
   return new ModuleFailure("call", `${call} returned ${name}`, { call, rv: value });
+}
+
+/**
+ * True if a login that failed so may have offered a wrong PIN: the vendor returned neither a value for that nor one for a token that is out of
+ * reach.
+ */
+export function maySuspectPin({ kind, rv }: ModuleFailure): boolean {
+  return kind === "late" || kind === "gone" || (kind === "call" && !OUT_OF_REACH.has(rv ?? -1));
 }
 
 /** True if the process can go on after this failure. */
@@ -113,10 +161,10 @@ export function keepsProcess({ kind, rv }: ModuleFailure): boolean {
 
 /** The answer to the guest: a key that does not permit the operation is one that cannot be used. `subject` begins the sentence. */
 export function answerOf(subject: string, failed: ModuleFailure): HostAnswer {
-  const { kind, message } = failed;
-  if (kind === "call" && keepsProcess(failed)) return refusal(NOT_FOUND, `${subject}: ${message}`);
+  const { kind, told } = failed;
+  if (kind === "call" && keepsProcess(failed)) return refusal(NOT_FOUND, `${subject}: ${told}`);
   const { code, step }: KindRow = KINDS[kind];
-  return refusal(code, `${subject}: ${message}`, step);
+  return refusal(code, `${subject}: ${told}`, step);
 }
 
 /** Text of the loader or the module: printable ASCII, at most 200 characters. */

@@ -37,7 +37,7 @@ export class ModuleProcess {
     this.#started.promise.catch(() => {});
     process.on("error", (error) => this.#end(failure("gone", error.message)));
     process.on("exit", (code, signal) =>
-      this.#end(failure("gone", [signal ?? `exit code ${code}`, this.#stderr].filter(Boolean).join(": "))),
+      this.#end(failure("gone", signal ?? `exit code ${code}`, this.#stderr)),
     );
     this.#readStderr();
     this.#readFrames();
@@ -55,7 +55,7 @@ export class ModuleProcess {
 
   /**
    * Sends a request; only one at a time.
-   * @param type OPEN, FIND, ENCRYPT or DECRYPT of Message
+   * @param type OPEN, LOGIN, FIND, ENCRYPT or DECRYPT of Message
    * @param ms the time for the module's answer: at its end the process is killed, because nothing else ends a native call
    * @throws ModuleFailure
    */

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { ModuleFailure } from "./failure.ts";
-import { markRefused, readPin, readPinFile } from "./pin.ts";
+import { failure, ModuleFailure } from "./failure.ts";
+import { noteLogin, readPin, readPinFile } from "./pin.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kleidi-pin-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -59,7 +59,7 @@ test("the fault of a PIN file does not contain the PIN", () => {
 
 test("a PIN that a token refused is offered to another token, and again after its file changed", () => {
   const path = pinFile("refused", "1234");
-  markRefused(readPin(path, "module\0one"));
+  noteLogin(readPin(path, "module\0one"), failure("pin-refused"));
   assert.equal(
     kindOf(() => readPin(path, "module\0one")),
     "pin-refused",
@@ -67,7 +67,38 @@ test("a PIN that a token refused is offered to another token, and again after it
   assert.equal(readPin(path, "module\0two").secret.text(), "1234");
   utimesSync(path, 1, 1);
   assert.equal(readPin(path, "module\0one").secret.text(), "1234");
-  markRefused(readPin(path, "module\0one"));
+  noteLogin(readPin(path, "module\0one"), failure("pin-refused"));
   writeFileSync(path, "5678");
   assert.equal(readPin(path, "module\0one").secret.text(), "5678");
+});
+
+test("logins that fail for a reason that may be the PIN are not made more than three times in a row", () => {
+  const path = pinFile("suspected", "1234");
+  for (let i = 0; i < 3; i++) {
+    const pin = readPin(path, "module token");
+    assert.equal(pin.hasFailed, i > 0);
+    noteLogin(
+      pin,
+      new ModuleFailure("call", "C_Login returned CKR_GENERAL_ERROR", { call: "C_Login", rv: 5 }),
+    );
+  }
+  assert.equal(
+    kindOf(() => readPin(path, "module token")),
+    "pin-suspected",
+  );
+  utimesSync(path, 1, 1);
+  assert.equal(readPin(path, "module token").hasFailed, false);
+});
+
+test("a token that is out of reach does not make its PIN suspect, and a good login clears it", () => {
+  const path = pinFile("reach", "1234");
+  for (let i = 0; i < 5; i++)
+    noteLogin(
+      readPin(path, "module token"),
+      new ModuleFailure("call", "C_Login returned CKR_DEVICE_ERROR", { call: "C_Login", rv: 0x30 }),
+    );
+  noteLogin(readPin(path, "module token"), failure("late"));
+  assert.equal(readPin(path, "module token").hasFailed, true);
+  noteLogin(readPin(path, "module token"));
+  assert.equal(readPin(path, "module token").hasFailed, false);
 });

@@ -8,7 +8,7 @@ import { backOffMs } from "../../lib/back-off.ts";
 import { failure, keepsProcess, ModuleFailure } from "./failure.ts";
 import { Message } from "./module/protocol.mjs";
 import { ModuleProcess } from "./module-process.ts";
-import { markRefused, readPin } from "./pin.ts";
+import { noteLogin, type Pin, readPin, readPinFile } from "./pin.ts";
 
 export interface TokenOptions {
   readonly module: string;
@@ -89,7 +89,7 @@ export class TokenClient {
 
   close(): void {
     this.#closed = true;
-    this.#starting?.kill();
+    this.#starting?.kill(failure("over"));
     this.#process?.kill();
   }
 
@@ -120,8 +120,25 @@ export class TokenClient {
     try {
       return await process.request(type, fields, this.#options.callMs ?? CALL_MS);
     } catch (error) {
-      if (error instanceof ModuleFailure && !keepsProcess(error)) process.kill(error);
-      throw error;
+      if (!(error instanceof ModuleFailure)) throw error;
+      const failed = this.#withoutPin(error);
+      if (!keepsProcess(failed)) process.kill(failed);
+      throw failed;
+    }
+  }
+
+  /** The module has the PIN in its memory. */
+  #withoutPin(failed: ModuleFailure): ModuleFailure {
+    if (failed.said === "") return failed;
+    try {
+      const pin = readPinFile(this.#options.pinFile);
+      const clean = pin.use((bytes) => failed.without(bytes));
+      pin.wipe();
+      return clean;
+    } catch {
+      // Without the file nothing tells whether its text contains the PIN.
+      const { kind, told, call, rv } = failed;
+      return new ModuleFailure(kind, told, { call, rv });
     }
   }
 
@@ -131,7 +148,7 @@ export class TokenClient {
     if (process !== undefined) {
       if (process.gone === undefined) return Promise.resolve(process);
       this.#process = undefined;
-      this.#countFailure(process.gone);
+      this.#countFailure(this.#withoutPin(process.gone));
     }
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
@@ -142,7 +159,8 @@ export class TokenClient {
   async #open(): Promise<ModuleProcess> {
     if (this.#pause !== undefined && performance.now() < this.#pause.until) throw this.#pause.why;
     try {
-      const process = await this.#login();
+      const { module, token } = this.#options;
+      const process = await inTurn(`${module}\0${token}`, () => this.#login());
       this.#process = process;
       return process;
     } catch (error) {
@@ -155,20 +173,21 @@ export class TokenClient {
 
   async #login(): Promise<ModuleProcess> {
     const { module, token, pinFile, environment, start, onOpened } = this.#options;
-    const pin = readPin(pinFile, `${module}\0${token}`);
     this.#startedAt = performance.now();
-    const process = new ModuleProcess(await start());
-    this.#starting = process;
+    const pin = readPin(pinFile, `${module}\0${token}`);
+    let process: ModuleProcess | undefined;
     try {
+      process = new ModuleProcess(await start());
+      this.#starting = process;
       if (this.#closed) throw failure("over");
       const options = Buffer.from(JSON.stringify({ module, token, environment }));
-      const facts = await pin.secret.use((bytes) => process.request(Message.OPEN, [options, bytes], OPEN_MS));
-      onOpened?.(facts);
+      await process.request(Message.OPEN, [options], OPEN_MS);
+      onOpened?.(await offer(process, pin));
       return process;
     } catch (error) {
-      if (error instanceof ModuleFailure && error.kind.startsWith("pin-refused")) markRefused(pin);
-      process.kill();
-      throw error;
+      process?.kill();
+      const failed = error instanceof ModuleFailure ? error : failure("gone", String(error));
+      throw pin.secret.use((bytes) => failed.without(bytes));
     } finally {
       this.#starting = undefined;
       pin.secret.wipe();
@@ -182,5 +201,31 @@ export class TokenClient {
     // The first one is replaced at once.
     const ms = this.#failures === 1 ? 0 : backOffMs(PAUSE, this.#failures - 1);
     this.#pause = { until: now + ms, why };
+  }
+}
+
+async function offer(process: ModuleProcess, pin: Pin): Promise<Buffer> {
+  try {
+    const again = Buffer.from(pin.hasFailed ? "1" : "0");
+    const facts = await pin.secret.use((bytes) => process.request(Message.LOGIN, [bytes, again], OPEN_MS));
+    noteLogin(pin);
+    return facts;
+  } catch (error) {
+    if (error instanceof ModuleFailure) noteLogin(pin, error);
+    throw error;
+  }
+}
+
+/** The last login that was begun, by token. Providers of one token log in one after the other, because each may have the last try. */
+const turns = new Map<string, Promise<unknown>>();
+
+async function inTurn<T>(token: string, login: () => Promise<T>): Promise<T> {
+  const before = turns.get(token) ?? Promise.resolve();
+  const mine = before.then(login, login);
+  turns.set(token, mine);
+  try {
+    return await mine;
+  } finally {
+    if (turns.get(token) === mine) turns.delete(token);
   }
 }

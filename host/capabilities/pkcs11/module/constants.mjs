@@ -58,6 +58,7 @@ export const CKU_USER = 1;
 /** Flags of CK_TOKEN_INFO (3.1, 3.2). */
 export const TOKEN_FLAG = /** @type {const} */ ({
   LOGIN_REQUIRED: 0x4,
+  USER_PIN_COUNT_LOW: 0x10000,
   USER_PIN_FINAL_TRY: 0x20000,
   USER_PIN_LOCKED: 0x40000,
 });

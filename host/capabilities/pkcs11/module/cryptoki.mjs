@@ -8,6 +8,7 @@ import { CKR, CKU_USER, SERIAL_SESSION } from "./constants.mjs";
 import {
   attributeLength,
   attributes,
+  handle,
   INFO_BYTES,
   readInfo,
   readTokenInfo,
@@ -119,17 +120,17 @@ export class Cryptoki {
   /**
    * Opens a session that cannot change objects.
    * @param {number} slot
-   * @returns {number}
+   * @returns {bigint}
    */
   openSession(slot) {
     const session = words(0);
     this.#call("C_OpenSession", slot, SERIAL_SESSION, null, null, session);
-    return ulong(session);
+    return handle(session);
   }
 
   /**
    * Logs the user in.
-   * @param {number} session
+   * @param {bigint} session
    * @param {Buffer} pin
    */
   login(session, pin) {
@@ -137,10 +138,10 @@ export class Cryptoki {
   }
 
   /**
-   * @param {number} session
+   * @param {bigint} session
    * @param {(readonly [type: number, value: Buffer])[]} wanted
    * @param {number} most handles that are returned
-   * @returns {number[]}
+   * @returns {bigint[]}
    */
   findObjects(session, wanted, most) {
     const handles = allocate(most * 8);
@@ -151,12 +152,12 @@ export class Cryptoki {
     } finally {
       this.#return("C_FindObjectsFinal", session);
     }
-    return Array.from({ length: Math.min(ulong(count), most) }, (_, i) => ulong(handles, i * 8));
+    return Array.from({ length: Math.min(ulong(count), most) }, (_, i) => handle(handles, i * 8));
   }
 
   /**
-   * @param {number} session
-   * @param {number} object
+   * @param {bigint} session
+   * @param {bigint} object
    * @param {number} type
    * @returns {Buffer | undefined} undefined if the token does not give it
    */
@@ -173,29 +174,29 @@ export class Cryptoki {
 
   /**
    * Creates an object of the session.
-   * @param {number} session
+   * @param {bigint} session
    * @param {(readonly [type: number, value: Buffer])[]} template
-   * @returns {number} its handle
+   * @returns {bigint} its handle
    */
   createObject(session, template) {
     const object = words(0);
     this.#call("C_CreateObject", session, attributes(template), template.length, object);
-    return ulong(object);
+    return handle(object);
   }
 
   /**
-   * @param {number} session
-   * @param {number} object
+   * @param {bigint} session
+   * @param {bigint} object
    */
   destroyObject(session, object) {
     this.#call("C_DestroyObject", session, object);
   }
 
   /**
-   * @param {number} session
+   * @param {bigint} session
    * @param {Buffer} mechanism
-   * @param {number} key that wraps
-   * @param {number} object that is wrapped
+   * @param {bigint} key that wraps
+   * @param {bigint} object that is wrapped
    * @param {number} most bytes of output
    * @returns {Buffer}
    */
@@ -207,12 +208,12 @@ export class Cryptoki {
   }
 
   /**
-   * @param {number} session
+   * @param {bigint} session
    * @param {Buffer} mechanism
-   * @param {number} key that unwraps
+   * @param {bigint} key that unwraps
    * @param {Buffer} wrapped
    * @param {(readonly [type: number, value: Buffer])[]} template of the new object
-   * @returns {number} its handle
+   * @returns {bigint} its handle
    */
   unwrapKey(session, mechanism, key, wrapped, template) {
     const object = words(0);
@@ -220,13 +221,13 @@ export class Cryptoki {
       "C_UnwrapKey",
       ...[session, mechanism, key, wrapped, wrapped.length, attributes(template), template.length, object],
     );
-    return ulong(object);
+    return handle(object);
   }
 
   /**
    * @param {"Encrypt" | "Decrypt"} name
-   * @param {number} session
-   * @param {number} key
+   * @param {bigint} session
+   * @param {bigint} key
    * @param {Buffer} mechanism
    * @param {Buffer} input
    * @param {number} most bytes of output
@@ -242,7 +243,7 @@ export class Cryptoki {
 
   /**
    * @param {FunctionName} name
-   * @param {...(number | Buffer | null)} words
+   * @param {...(number | bigint | Buffer | null)} words
    */
   #call(name, ...words) {
     const rv = this.#return(name, ...words);
@@ -251,11 +252,11 @@ export class Cryptoki {
 
   /**
    * @param {FunctionName} name
-   * @param {...(number | Buffer | null)} words
+   * @param {...(number | bigint | Buffer | null)} words
    * @returns {number}
    */
   #return(name, ...words) {
-    const given = words.map((word) => (typeof word === "number" ? BigInt(word) : word && addressOf(word)));
+    const given = words.map((word) => (typeof word === "object" ? word && addressOf(word) : BigInt(word)));
     return Number(this.#functions[name](...given));
   }
 }

@@ -4,10 +4,11 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { copied } from "./arena.mjs";
-import { CKA, CKK_AES, CKM_AES_KEY_WRAP, CKO_SECRET_KEY } from "./constants.mjs";
+import { CKA, CKK_AES, CKM_AES_KEY_WRAP, CKO_SECRET_KEY, CKR } from "./constants.mjs";
+import { CryptokiError } from "./cryptoki.mjs";
 import { mechanism, words } from "./layout.mjs";
 
-/** @import { Cryptoki } from "./cryptoki.mjs" */
+/** @typedef {import("./cryptoki.mjs").Cryptoki} Cryptoki */
 
 const DATA_KEY_BYTES = 32;
 /** A data key that is wrapped (RFC 3394, 2.2.1). */
@@ -19,8 +20,8 @@ export class NotWrappedHere extends Error {}
 
 /**
  * @param {Cryptoki} module
- * @param {number} session
- * @param {number} key that wraps
+ * @param {bigint} session
+ * @param {bigint} key that wraps
  * @param {Uint8Array} iv
  * @param {Uint8Array} aad
  * @param {Uint8Array} plaintext
@@ -42,8 +43,8 @@ export function encryptByWrap(module, session, key, iv, aad, plaintext) {
 
 /**
  * @param {Cryptoki} module
- * @param {number} session
- * @param {number} key that unwraps
+ * @param {bigint} session
+ * @param {bigint} key that unwraps
  * @param {Uint8Array} iv
  * @param {Uint8Array} aad
  * @param {Uint8Array} sealed of encryptByWrap
@@ -56,7 +57,9 @@ export function decryptByWrap(module, session, key, iv, aad, sealed) {
   if (sealed.length < WRAPPED_BYTES + TAG_BYTES) throw new NotWrappedHere("it is cut short");
   const object = module.unwrapKey(session, mechanism(CKM_AES_KEY_WRAP, NOTHING), key, wrapped, TEMPLATE());
   const dataKey = using(module, session, object, () => module.attribute(session, object, CKA.VALUE));
-  if (dataKey?.length !== DATA_KEY_BYTES) throw new NotWrappedHere("the data key has another size");
+  // A policy of the token, not a fault of the object.
+  if (dataKey === undefined) throw new CryptokiError("C_GetAttributeValue", CKR.ATTRIBUTE_SENSITIVE);
+  if (dataKey.length !== DATA_KEY_BYTES) throw new NotWrappedHere("the data key has another size");
   const decipher = createDecipheriv("aes-256-gcm", dataKey, iv).setAAD(aad).setAuthTag(tag);
   try {
     return Buffer.concat([decipher.update(text), decipher.final()]);
@@ -83,8 +86,8 @@ const TEMPLATE = () => [
  * Uses an object, then destroys it.
  * @template T
  * @param {Cryptoki} module
- * @param {number} session
- * @param {number} object
+ * @param {bigint} session
+ * @param {bigint} object
  * @param {() => T} use
  */
 function using(module, session, object, use) {

@@ -8,13 +8,13 @@ const WORD = 8;
 
 /**
  * An array of CK_ULONG and pointers.
- * @param {...(number | Buffer)} words a number, or bytes in the arena whose address is written
+ * @param {...(number | bigint | Buffer)} words a number, or bytes in the arena whose address is written
  * @returns {Buffer} in the arena, like those of all functions here
  */
 export function words(...words) {
   const bytes = allocate(words.length * WORD);
   words.forEach((word, i) => {
-    bytes.writeBigUInt64LE(typeof word === "number" ? BigInt(word) : addressOf(word), i * WORD);
+    bytes.writeBigUInt64LE(typeof word === "object" ? addressOf(word) : BigInt(word), i * WORD);
   });
   return bytes;
 }
@@ -25,6 +25,14 @@ export function words(...words) {
  */
 export function ulong(bytes, at = 0) {
   return Number(bytes.readBigUInt64LE(at));
+}
+
+/**
+ * A handle: any 64 bits that the module chooses.
+ * @param {Buffer} bytes
+ */
+export function handle(bytes, at = 0) {
+  return bytes.readBigUInt64LE(at);
 }
 
 /**

@@ -18,8 +18,12 @@ const NONE = Buffer.alloc(0);
  * @returns {Uint8Array}
  */
 function serve(type, [first = NONE, second = NONE, version = NONE, iv = NONE, aad = NONE, data = NONE]) {
-  if (type === Message.OPEN) return open(first, second);
+  if (type === Message.OPEN) return open(first);
   if (token === undefined) throw new Error("the token is not open");
+  if (type === Message.LOGIN) {
+    token.login(first, second.toString() === "1");
+    return json(token.facts());
+  }
   const key = { mechanism: mechanismOf(first), label: second };
   if (type === Message.FIND) return json(token.find(key));
   const act = type === Message.ENCRYPT ? "encrypt" : "decrypt";
@@ -33,23 +37,21 @@ function mechanismOf(name) {
   return found;
 }
 
-/**
- * @param {Buffer} options
- * @param {Buffer} pin
- */
-function open(options, pin) {
+/** @param {Buffer} options */
+function open(options) {
   const { module, token: label, environment } = JSON.parse(options.toString());
   // Node sets them for native code too. The programs that build the wall must not have them: LD_PRELOAD would be obeyed in front of it.
   Object.assign(process.env, environment);
   token = new Token(module, label);
-  token.login(pin);
-  return json(token.facts());
+  return NONE;
 }
 
 /** @param {unknown} error */
 function failureOf(error) {
   if (error instanceof TokenFault) return { kind: error.kind, detail: error.detail };
-  if (error instanceof CryptokiError) return { kind: "call", call: error.call, rv: error.rv };
+  // A CK_RV has 64 bits; over 53 they are the vendor's, and not told apart.
+  if (error instanceof CryptokiError)
+    return { kind: "call", call: error.call, rv: Math.min(error.rv, Number.MAX_SAFE_INTEGER) };
   throw error;
 }
 

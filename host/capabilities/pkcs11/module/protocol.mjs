@@ -4,7 +4,7 @@
  */
 
 export const Message = /** @type {const} */ ({
-  /** Fields: JSON { module, token, environment } and the PIN. Answer: JSON with the facts about the module and the token. */
+  /** Fields: JSON { module, token, environment }. Answer: empty. */
   OPEN: 1,
   /** Fields: the mechanism, the key's label. Answer: JSON { version, bits, extractable }. */
   FIND: 2,
@@ -16,6 +16,8 @@ export const Message = /** @type {const} */ ({
   /** JSON: { kind, detail } of a TokenFault, or { kind: "call", call, rv } of a function of the module. */
   FAILED: 6,
   STARTED: 7,
+  /** Fields: the PIN; "1" if a login with it failed before. Answer: JSON with the facts about the module and the token. */
+  LOGIN: 8,
 });
 
 /** What a token does with a key: encrypts, or wraps a data key that encrypts (key-wrap.mjs). */

@@ -24,7 +24,7 @@ const TAG_BYTES = 16;
 
 /**
  * A fault that the process finds. The host makes its sentence and its remedy (failure.ts).
- * @typedef {"load" | "token-missing" | "token-twice" | "pin-final-try" | "pin-locked" | "key-missing" | "key-twice" | "key-other" | "not-authentic"} Kind
+ * @typedef {"load" | "token-missing" | "token-twice" | "pin-final-try" | "pin-locked" | "pin-refused" | "key-missing" | "key-twice" | "key-other" | "key-unnamed" | "not-authentic"} Kind
  */
 export class TokenFault extends Error {
   /**
@@ -41,9 +41,9 @@ export class TokenFault extends Error {
 export class Token {
   /** @type {Cryptoki} */
   #module;
-  #session = 0;
+  #session = 0n;
   #slot = 0;
-  /** The keys that were found: a handle is valid as long as the session. @type {Map<string, { handle: number, version: string }>} */
+  /** The keys that were found: a handle is valid as long as the session. @type {Map<string, { handle: bigint, version: string }>} */
   #found = new Map();
 
   /**
@@ -74,15 +74,19 @@ export class Token {
   }
 
   /**
-   * Logs in, if the token wants it. Never makes the last try before the token locks: a person has to.
+   * Logs in, if the token wants it. Never makes the last try before the token locks: a person has to. Modules differ in what they return for
+   * a wrong PIN: one that failed before, of a token that counts a wrong one, is the wrong one.
    * @param {Uint8Array} pin
+   * @param {boolean} hasFailed a login with this PIN failed before, for whatever reason
    */
-  login(pin) {
+  login(pin, hasFailed) {
     withArena(() => {
       const { flags } = this.#module.tokenInfo(this.#slot);
       if ((flags & TOKEN_FLAG.LOGIN_REQUIRED) === 0) return;
       if ((flags & TOKEN_FLAG.USER_PIN_LOCKED) !== 0) throw new TokenFault("pin-locked");
       if ((flags & TOKEN_FLAG.USER_PIN_FINAL_TRY) !== 0) throw new TokenFault("pin-final-try");
+      if (hasFailed && (flags & TOKEN_FLAG.USER_PIN_COUNT_LOW) !== 0)
+        throw new TokenFault("pin-refused", "it counts a wrong PIN since its last login");
       try {
         this.#module.login(this.#session, copied(pin));
       } catch (error) {
@@ -136,7 +140,8 @@ export class Token {
     try {
       return this.#decryptNow(key, version, iv, aad, ciphertext);
     } catch (error) {
-      if (this.#isNotAuthentic(error, key, version)) throw new TokenFault("not-authentic");
+      if (this.#isNotAuthentic(error, key, version, iv.length === IV_BYTES))
+        throw new TokenFault("not-authentic");
       throw error;
     }
   }
@@ -156,20 +161,36 @@ export class Token {
 
   /**
    * Modules differ in what they return for a wrong tag (SoftHSM: CKR_GENERAL_ERROR). If the key still encrypts and decrypts, the ciphertext
-   * is at fault and not the token.
+   * is at fault and not the token. With a key that may not encrypt, it is enough that the token still finds the key.
    * @param {unknown} error
    * @param {Key} key
    * @param {string} version
+   * @param {boolean} mayEncrypt false for a key of another plugin, which has longer nonces
    */
-  #isNotAuthentic(error, key, version) {
+  #isNotAuthentic(error, key, version, mayEncrypt) {
     if (error instanceof NotWrappedHere) return true;
     if (!(error instanceof CryptokiError) || !DECRYPTS.has(error.call)) return false;
     if (NOT_AUTHENTIC.has(error.rv)) return true;
+    if (REFUSALS.has(error.rv)) return false;
+    if (!mayEncrypt) return this.#finds(key, version);
     const sample = randomBytes(16);
     const iv = randomBytes(IV_BYTES);
     try {
       const sealed = this.encrypt(key, version, iv, new Uint8Array(), sample);
       return this.#decryptNow(key, version, iv, new Uint8Array(), sealed).equals(sample);
+    } catch (failed) {
+      const isRefused = failed instanceof CryptokiError && failed.rv === CKR.KEY_FUNCTION_NOT_PERMITTED;
+      return isRefused && this.#finds(key, version);
+    }
+  }
+
+  /**
+   * @param {Key} key
+   * @param {string} version
+   */
+  #finds(key, version) {
+    try {
+      return this.find(key).version === version;
     } catch {
       return false;
     }
@@ -177,7 +198,7 @@ export class Token {
 
   /**
    * @param {"Encrypt" | "Decrypt"} name
-   * @param {number} key
+   * @param {bigint} key
    * @param {Uint8Array} iv
    * @param {Uint8Array} aad
    * @param {Uint8Array} input
@@ -199,15 +220,26 @@ export class Token {
     if (cached?.version === version) return cached.handle;
     const found = this.find(key);
     if (found.version !== version) throw new TokenFault("key-other");
-    return this.#found.get(nameOf(key))?.handle ?? 0;
+    return this.#found.get(nameOf(key))?.handle ?? 0n;
   }
 
   /** @param {string} label */
   #slotOf(label) {
-    const slots = this.#module.slots().filter((slot) => this.#module.tokenInfo(slot).label === label);
+    /** @type {CryptokiError | undefined} */
+    let unreadable;
+    const slots = this.#module.slots().filter((slot) => {
+      try {
+        return this.#module.tokenInfo(slot).label === label;
+      } catch (error) {
+        // a card of another kind, or one that was pulled just now
+        if (!(error instanceof CryptokiError)) throw error;
+        unreadable ??= error;
+        return false;
+      }
+    });
     if (slots.length > 1) throw new TokenFault("token-twice");
     const [slot] = slots;
-    if (slot === undefined) throw new TokenFault("token-missing");
+    if (slot === undefined) throw unreadable ?? new TokenFault("token-missing");
     return slot;
   }
 
@@ -230,15 +262,17 @@ export class Token {
 
   /**
    * The key's version: from CKA_ID and the check value of the key's bytes (3.1, 4.6.2), which copies of a key in other tokens have too. A
-   * token without check values gives CKA_UNIQUE_ID, if it gives anything. Another mechanism is another version, because it does not
+   * token without check values gives CKA_UNIQUE_ID. Another mechanism is another version, because it does not
    * decrypt what the first one encrypted.
-   * @param {number} handle
+   * @param {bigint} handle
    * @param {import("./protocol.mjs").Mechanism} mechanism
    */
   #versionOf(handle, mechanism) {
     const id = this.#attribute(handle, CKA.ID) ?? Buffer.alloc(0);
     const check = this.#attribute(handle, CKA.CHECK_VALUE) ?? Buffer.alloc(0);
     const unique = check.length > 0 ? undefined : this.#attribute(handle, CKA.UNIQUE_ID);
+    // CKA_ID alone can be that of another key under the label.
+    if (check.length === 0 && (unique?.length ?? 0) === 0) throw new TokenFault("key-unnamed");
     const hash = createHash("sha256").update(
       `kleidi pkcs11 key ${mechanism === "aes-gcm" ? "1" : mechanism}\0`,
     );
@@ -248,7 +282,7 @@ export class Token {
   }
 
   /**
-   * @param {number} handle
+   * @param {bigint} handle
    * @param {number} type
    */
   #attribute(handle, type) {
@@ -258,6 +292,12 @@ export class Token {
 
 /** @type {ReadonlySet<string>} */
 const DECRYPTS = new Set(["C_Decrypt", "C_UnwrapKey"]);
+/** They are about the key, whatever the ciphertext is. @type {ReadonlySet<number>} */
+const REFUSALS = new Set([
+  CKR.KEY_FUNCTION_NOT_PERMITTED,
+  CKR.MECHANISM_INVALID,
+  CKR.MECHANISM_PARAM_INVALID,
+]);
 /** @type {ReadonlySet<number>} */
 const NOT_AUTHENTIC = new Set([
   CKR.AEAD_DECRYPT_FAILED,
