@@ -17,6 +17,18 @@ keys:
   - { name: kek-1, provider: one, use: active }
 `;
 const KEYS = "keys: [kek-1]";
+/** A second provider, which has the first one's key as a foreign one. */
+const OTHER = `  two:
+    module: a
+    sha256: ${"0123456789abcdef".repeat(4)}
+    grants:
+      pkcs11:
+        module: /usr/lib/module.so
+        token: kleidi
+        pin: { file: /etc/kleidi/pin }
+        foreign: [kek-1]
+keys:
+  - {`;
 const GRANT = "providers.one.grants.pkcs11";
 
 const refused: RefusedText[] = [];
@@ -29,6 +41,21 @@ refuses(
   "a label for kleidí and for another plugin",
   `13:24 ${GRANT}.foreign[1]`,
   `${KEYS}\n        foreign: [old, kek-1]`,
+);
+refuses("a mechanism without keys", `13:20 ${GRANT}.mechanism`, "foreign: [old]\n        mechanism: aes-kw");
+refused.push(
+  ...["/etc/kleidi/module.so", "/module.so", "/etc/module.so"].map((path) => ({
+    name: `a module beside a PIN: ${path}`,
+    text: configuration(KEYS).replace("/usr/lib/module.so", path),
+    place: `9:17 ${GRANT}.module`,
+  })),
+  {
+    name: "a label of another plugin that another provider encrypts with",
+    text: configuration(KEYS)
+      .replace("keys:\n  - {", OTHER)
+      .concat("  - { name: kek-2, provider: two, use: decrypt }\n"),
+    place: "21:19 providers.two.grants.pkcs11.foreign[0]",
+  },
 );
 refuses("an empty list of keys", `12:15 ${GRANT}.keys`, "keys: []");
 refuses("a label with a line end", `12:16 ${GRANT}.keys[0]`, 'keys: ["a\\nb"]');

@@ -5,7 +5,7 @@ import { NetRequestSchema, NetResponseSchema } from "../../../proto/provider/v1/
 import { leaseWith } from "../../../test/support/credential.ts";
 import { assertRefused } from "../../../test/support/failures.ts";
 import { assertSentence } from "../../../test/support/thrown.ts";
-import type { HostAnswer, HostCall } from "../../host-call.ts";
+import { type HostAnswer, type HostCall, HostCode } from "../../host-call.ts";
 import { type Client, createGate, type Decision } from "../gate.ts";
 import {
   type Credential,
@@ -15,6 +15,8 @@ import {
   type Send,
   Unreachable,
 } from "./exchange.ts";
+import { azure } from "./login/azure/method.ts";
+import { gcp } from "./login/gcp/method.ts";
 import { openNet, type Route } from "./net.ts";
 
 const CLIENT: Client = {
@@ -411,6 +413,48 @@ test("a request of a line with a fixed query and header is sent with both, and r
   const target = "POST https://vault.example:8200/keys/kek/wrapkey?api-version=7.4 x-op=wrap";
   assert.equal(decisions[0]?.target, target);
 });
+
+const GCP_KEY = "/v1/projects/p/locations/l/keyRings/r/cryptoKeys/k";
+for (const [method, folder, good, bad] of [
+  [
+    gcp,
+    { method: "POST", path: `${GCP_KEY}/cryptoKeyVersions/` },
+    `${GCP_KEY}/cryptoKeyVersions/7:encrypt`,
+    [
+      `${GCP_KEY}/cryptoKeyVersions/7:destroy`,
+      `${GCP_KEY}/cryptoKeyVersions/7:restore`,
+      `${GCP_KEY}/cryptoKeyVersions/7:encrypt/x`,
+      `${GCP_KEY}/cryptoKeyVersions/x:encrypt`,
+    ],
+  ],
+  [
+    azure,
+    { method: "POST", path: "/keys/kek/", query: "api-version=7.4" },
+    `/keys/kek/${"0a".repeat(16)}/wrapkey?api-version=7.4`,
+    [
+      "/keys/kek/create?api-version=7.4",
+      "/keys/kek/backup?api-version=7.4",
+      "/keys/kek/rotate?api-version=7.4",
+      "/keys/kek/import?api-version=7.4",
+      `/keys/kek/${"0a".repeat(16)}/sign?api-version=7.4`,
+      `/keys/kek/${"0a".repeat(16)}?api-version=7.4`,
+    ],
+  ],
+] as const) {
+  test(`with credential.${method.kind} a folder line allows only requests of a key`, async () => {
+    const grant = { ...CLIENT.grants.net, allow: [folder] };
+    const fits = method.fits?.bind(method);
+    assert.ok(fits);
+    for (const path of bad) {
+      const { ask, sent } = setUp([RESPONSE], { fits }, { ...CLIENT, grants: { net: grant } });
+      assert.equal((await ask({ path })).code, HostCode.DENIED, path);
+      assert.equal(sent.length, 0);
+    }
+    const { ask, sent } = setUp([RESPONSE], { fits }, { ...CLIENT, grants: { net: grant } });
+    assert.equal((await ask({ path: good })).code, HostCode.OK);
+    assert.equal(sent.length, 1);
+  });
+}
 
 test("a credential signs the complete request as it is sent", async () => {
   const seen: Request[] = [];

@@ -23,6 +23,8 @@ export interface Route {
   readonly send: Send;
   readonly credential?: Credential | undefined;
   readonly timeoutMs: number;
+  /** False for a request that the credential is not for, although a line covers it. */
+  readonly fits?: ((request: string) => boolean) | undefined;
 }
 
 export interface NetOptions {
@@ -49,6 +51,8 @@ export function openNet({ routes, warn }: NetOptions): Opened<typeof REQUESTS, N
     if (route === undefined) return denied(call, "no origin is granted");
     const verdict = decideRequest({ method, path, headers, bytes: body.length }, grant);
     if (!verdict.allowed) return denied(call, verdict.reason);
+    if (route.fits?.(`${method} ${path}`) === false)
+      return denied(call, "a request that the credential of the grant is not for");
     if (body.length > grant.requestBytes) {
       return refusal(
         HostCode.LIMIT,

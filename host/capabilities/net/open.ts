@@ -6,6 +6,8 @@ import type { Credential } from "./exchange.ts";
 import { LOGIN_CONNECTIONS, type NetConfig } from "./grant.ts";
 import { createCredential } from "./login/credential.ts";
 import type { CredentialLimit } from "./login/limits.ts";
+import type { LoginMethod } from "./login/method.ts";
+import { methodOf } from "./login/methods.ts";
 import { openNet, type Route } from "./net.ts";
 import { joinResolver } from "./resolver.ts";
 import { connectorOf, createTransport, type Transport } from "./transport.ts";
@@ -61,7 +63,9 @@ export function open({
       createCredential(config, {
         ...{ provider: name, origin: grant.origin, send: logins.send, connect, onEvent, onLimit },
       });
-    routes.set(name, { transport, logins, send, credential, timeoutMs });
+    const method: LoginMethod | undefined = config && methodOf(config);
+    const fits = method?.fits?.bind(method);
+    routes.set(name, { transport, logins, send, credential, timeoutMs, fits });
   }
   return {
     ...openNet({ routes, warn: (provider, why) => log("warn", { provider }, why) }),

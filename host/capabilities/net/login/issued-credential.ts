@@ -167,7 +167,7 @@ export class IssuedCredential<T extends Issued> implements LimitedCredential {
     const until = asked + issued.lifeMs;
     const isSame = before !== undefined && this.#issuer.isSame(before.issued, issued);
     const held = isSame
-      ? { ...before, until }
+      ? { ...before, since: asked, until }
       : { issued, lease: this.#issuer.lease(issued), since: asked, until };
     this.#held = held;
     for (const [name, secret] of Object.entries(this.#issuer.secrets(issued)))

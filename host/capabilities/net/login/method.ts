@@ -50,6 +50,12 @@ interface MethodBase {
   readonly schema: z.ZodType;
   /** Rules that involve several keys of the configuration. */
   readonly rules?: readonly Rule[];
+  /**
+   * True if a request may be sent with this credential: a line that ends in a slash covers more than the rules allow as lines. Absent: every
+   * request that a line covers.
+   * @param request "POST /path?query"
+   */
+  fits?(request: string): boolean;
   /** The source of the token, as the end of a sentence: "by approle". */
   source(config: unknown): string;
   /**

@@ -75,8 +75,10 @@ async function credentials(
   remedy: string,
   keys?: Keys,
 ): Promise<Session> {
-  const { what, result, answer } = await perform(sts, action, request, remedy, keys);
-  request.body.fill(0);
+  const { what, result, answer } = await perform(sts, action, request, remedy, keys).finally(() => {
+    // It has the token of a web identity.
+    request.body.fill(0);
+  });
   const document = valueAt(result, ["Credentials"]);
   return sessionIn(what, document, { token: "SessionToken" }, answer, sts.clock.date());
 }

@@ -6,12 +6,13 @@ import { fieldFault, tokenFault } from "../secret-text.ts";
 import { certificateFault } from "./certificate.ts";
 import { azureCredential } from "./credential.ts";
 import { type AzureLogin, SCHEMA } from "./grant.ts";
-import { RULES } from "./rules.ts";
+import { isOfKey, RULES } from "./rules.ts";
 
 export const azure = {
   kind: "azure",
   schema: SCHEMA,
   rules: RULES,
+  fits: isOfKey,
   create: (config: AzureLogin, options: SigningOptions) => azureCredential(config, options),
   secrets: (config: AzureLogin): SecretUse[] => {
     switch (config.source) {

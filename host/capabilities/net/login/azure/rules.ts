@@ -21,7 +21,7 @@ export const RULES: readonly Rule[] = [
         if (mapping(credential)?.azure === undefined || !isShort(allow)) continue;
         for (const [i, line] of allow.entries()) {
           if (typeof line !== "string" || parseLine(line) === undefined) continue;
-          if (LINES.some((pattern) => pattern.test(line))) continue;
+          if (isOfKey(line)) continue;
           yield document.fault(["providers", name, "grants", "net", "allow", i], {
             expected: "a request to read a key or its versions, or to wrap and unwrap with it",
             actual: "a request for something else that the identity may do",
@@ -32,3 +32,8 @@ export const RULES: readonly Rule[] = [
     },
   },
 ];
+
+/** @param request or a line: "POST /path?query" */
+export function isOfKey(request: string): boolean {
+  return LINES.some((pattern) => pattern.test(request));
+}

@@ -8,12 +8,13 @@ import { gcpCredential } from "./credential.ts";
 import { subjectFault } from "./exchange.ts";
 import { type GcpLogin, SCHEMA } from "./grant.ts";
 import { permissionFindings } from "./permissions.ts";
-import { RULES } from "./rules.ts";
+import { isOfKey, RULES } from "./rules.ts";
 
 export const gcp = {
   kind: "gcp",
   schema: SCHEMA,
   rules: RULES,
+  fits: (request) => isOfKey(request) && !request.endsWith("/"),
   create: (config: GcpLogin, options: SigningOptions) => gcpCredential(config, options),
   secrets: (config: GcpLogin): SecretUse[] => {
     switch (config.source) {

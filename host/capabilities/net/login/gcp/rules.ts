@@ -28,6 +28,7 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
-function isOfKey(line: string): boolean {
+/** @param request or a line: "POST /path" */
+export function isOfKey(line: string): boolean {
   return LINE.test(line) && line.startsWith("GET ") === /cryptoKeys\/[^/:]+$/.test(line);
 }
