@@ -15,8 +15,7 @@ import {
   type Send,
   Unreachable,
 } from "./exchange.ts";
-import { azure } from "./login/azure/method.ts";
-import { gcp } from "./login/gcp/method.ts";
+import { methodOf } from "./login/methods.ts";
 import { openNet, type Route } from "./net.ts";
 
 const CLIENT: Client = {
@@ -415,9 +414,9 @@ test("a request of a line with a fixed query and header is sent with both, and r
 });
 
 const GCP_KEY = "/v1/projects/p/locations/l/keyRings/r/cryptoKeys/k";
-for (const [method, folder, good, bad] of [
+for (const [kind, folder, good, bad] of [
   [
-    gcp,
+    "gcp",
     { method: "POST", path: `${GCP_KEY}/cryptoKeyVersions/` },
     `${GCP_KEY}/cryptoKeyVersions/7:encrypt`,
     [
@@ -428,7 +427,7 @@ for (const [method, folder, good, bad] of [
     ],
   ],
   [
-    azure,
+    "azure",
     { method: "POST", path: "/keys/kek/", query: "api-version=7.4" },
     `/keys/kek/${"0a".repeat(16)}/wrapkey?api-version=7.4`,
     [
@@ -441,9 +440,9 @@ for (const [method, folder, good, bad] of [
     ],
   ],
 ] as const) {
-  test(`with credential.${method.kind} a folder line allows only requests of a key`, async () => {
+  test(`with credential.${kind} a folder line allows only requests of a key`, async () => {
     const grant = { ...CLIENT.grants.net, allow: [folder] };
-    const fits = method.fits?.bind(method);
+    const fits = methodOf({ kind }).fits;
     assert.ok(fits);
     for (const path of bad) {
       const { ask, sent } = setUp([RESPONSE], { fits }, { ...CLIENT, grants: { net: grant } });
