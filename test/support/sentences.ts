@@ -7,7 +7,7 @@ const SAYS = `${RPC}provider "vault" reports that `;
 const SENTENCES: Readonly<Record<number, RegExp>> = {
   3: new RegExp(`^${SAYS}this ciphertext is not its own or was modified$`),
   4: new RegExp(
-    `^${RPC}(?:provider "vault" exceeded its deadline (?:while it waited for the host|and was stopped)|it took longer than \\d+ ms)$`,
+    `^(?:${RPC}provider "vault" exceeded its deadline (?:while it waited for the host|and was stopped)|Cannot (?:Status|Encrypt|Decrypt): it took longer than \\d+ ms)$`,
   ),
   5: new RegExp(`^${RPC}none of the \\d+ configured keys has this key_id$`),
   9: new RegExp(`^${SAYS}the key is missing, disabled or not usable$`),

@@ -15,6 +15,7 @@ import { vaultNode } from "../support/vault-node.ts";
 
 const plaintext = Uint8Array.from(Buffer.from("a DEK seed that nobody may hear!"));
 const API_SERVER_WAITS_MS = 3_000;
+const DEADLINE_EXCEEDED = 4;
 const UNAVAILABLE = 14;
 
 type Sealed = Awaited<ReturnType<KmsClient["encrypt"]>>;
@@ -135,7 +136,8 @@ test("64 callers of a KMS that is dead for four seconds make few connections to 
     const callers = new Callers(64, () => client.decrypt(sealed, API_SERVER_WAITS_MS));
     await sleep(4_000);
     const calls = await callers.stop();
-    for (const { failure } of calls) saying(UNAVAILABLE)(failure);
+    // On a busy machine the calls' own time ends first.
+    for (const { failure } of calls) saying(UNAVAILABLE, DEADLINE_EXCEEDED)(failure);
     // At most 64 calls are in flight when the first one fails, and a lost connection is opened once more. Then 20 tries a second, in
     // 6.4 s, and the probes.
     assert.ok(tries <= 64 * 2 + 20 * 2 * 7 + 40, `${tries} connections`);
