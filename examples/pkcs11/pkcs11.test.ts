@@ -5,11 +5,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { requireDebian } from "../../test/support/debian.ts";
-import { Fixture, root, sha256Of } from "../../test/support/fixture.ts";
+import { Fixture, sha256Of } from "../../test/support/fixture.ts";
+import { Page } from "../../test/support/page.ts";
 import { pkcs11Module } from "../../test/support/pkcs11-node.ts";
 
 const EXAMPLE = readFileSync(join(import.meta.dirname, "kleidi.yaml"), "utf8");
-const PAGE = readFileSync(join(root, "docs/operate/pkcs11.md"), "utf8");
+const PAGE = new Page("operate/pkcs11.md");
 
 const fixture = new Fixture();
 after(() => fixture.close());
@@ -20,7 +21,11 @@ const moved = (text: string) =>
 
 test("the example passes doctor --live on a token that was set up as the page shows", async () => {
   requireDebian(["openssl", "opensc", "softhsm2"]);
-  const [, setUp = ""] = /```sh\n(printf .*?)```/s.exec(PAGE) ?? [];
+  const setUp = ["Set up", "Create the token and the key"]
+    .flatMap((heading) => PAGE.commands(heading))
+    .filter((line) => !line.startsWith("apt-get "))
+    .join("\n")
+    .replaceAll("-o kleidi", `-o ${process.getuid?.()}`);
   execFileSync("sh", ["-e", "-c", moved(setUp)], { stdio: ["ignore", "ignore", "pipe"] });
   const changes: [string, string][] = [
     ["/run/kleidi/kms.sock", fixture.socket],
