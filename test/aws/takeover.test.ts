@@ -10,6 +10,7 @@ import { status } from "@grpc/grpc-js";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { FakeAws } from "../support/aws/aws.ts";
 import { awsNode, staticKeys } from "../support/aws-node.ts";
+import { decryptedBy } from "../support/decrypted.ts";
 import type { Fixture } from "../support/fixture.ts";
 
 interface Recorded {
@@ -64,18 +65,8 @@ for (const key of [byArn, byAlias]) {
       await fixture?.close();
     });
 
-    async function decrypted(
-      keyId: string,
-      ciphertext: Uint8Array,
-      annotations = {},
-    ): Promise<string | number> {
-      try {
-        const { plaintext } = await client.decrypt({ ciphertext, keyId, annotations });
-        return Buffer.from(plaintext).toString("hex");
-      } catch (error) {
-        return (error as { code: number }).code;
-      }
-    }
+    const decrypted = (keyId: string, ciphertext: Uint8Array, annotations = {}) =>
+      decryptedBy(client, { keyId, ciphertext, annotations });
     const objects = key.objects.map(({ keyId, ciphertext }) => ({
       keyId,
       ciphertext: Buffer.from(ciphertext, "base64"),

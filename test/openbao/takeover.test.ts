@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { parse } from "yaml";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { decryptedBy } from "../support/decrypted.ts";
 import { type Fixture, localModule, sha256Of } from "../support/fixture.ts";
 import { startForeignPlugin } from "../support/foreign-plugin.ts";
 import { OpenBao } from "../support/openbao.ts";
@@ -67,18 +68,8 @@ describe("the recorded objects of vault-kubernetes-kms", () => {
     await bao?.stop();
   });
 
-  async function decrypted(
-    keyId: string,
-    ciphertext: Uint8Array,
-    annotations = {},
-  ): Promise<string | number> {
-    try {
-      const { plaintext } = await client.decrypt({ ciphertext, keyId, annotations });
-      return Buffer.from(plaintext).toString("hex");
-    } catch (error) {
-      return (error as { code: number }).code;
-    }
-  }
+  const decrypted = (keyId: string, ciphertext: Uint8Array, annotations = {}) =>
+    decryptedBy(client, { keyId, ciphertext, annotations });
 
   test("each decrypts under its key_id", async () => {
     assert.deepEqual(

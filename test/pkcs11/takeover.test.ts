@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { KmsClient } from "../../host/grpc/client.ts";
+import { decryptedBy } from "../support/decrypted.ts";
 import type { Fixture } from "../support/fixture.ts";
 import { pkcs11Node } from "../support/pkcs11-node.ts";
 import { SoftHsm } from "../support/softhsm.ts";
@@ -49,18 +50,11 @@ after(async () => {
   hsm?.close();
 });
 
-async function decrypted(
+const decrypted = (
   ciphertext: Uint8Array,
   keyId = LABEL,
   annotations: Record<string, Uint8Array> = ANNOTATIONS,
-): Promise<string | number> {
-  try {
-    const { plaintext } = await client.decrypt({ ciphertext, keyId, annotations });
-    return Buffer.from(plaintext).toString("hex");
-  } catch (error) {
-    return (error as { code: number }).code;
-  }
-}
+) => decryptedBy(client, { keyId, ciphertext, annotations });
 
 test("each decrypts under its key_id and annotation", async () => {
   for (const { keyId, annotations } of recorded.objects)

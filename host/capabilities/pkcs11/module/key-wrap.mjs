@@ -52,9 +52,9 @@ export function encryptByWrap(module, session, key, iv, aad, plaintext) {
  * @throws {NotWrappedHere}
  */
 export function decryptByWrap(module, session, key, iv, aad, sealed) {
+  if (sealed.length < WRAPPED_BYTES + TAG_BYTES) throw new NotWrappedHere("it is cut short");
   const wrapped = copied(sealed.subarray(0, WRAPPED_BYTES));
   const [text, tag] = [sealed.subarray(WRAPPED_BYTES, -TAG_BYTES), sealed.subarray(-TAG_BYTES)];
-  if (sealed.length < WRAPPED_BYTES + TAG_BYTES) throw new NotWrappedHere("it is cut short");
   const object = module.unwrapKey(session, mechanism(CKM_AES_KEY_WRAP, NOTHING), key, wrapped, TEMPLATE());
   const dataKey = using(module, session, object, () => module.attribute(session, object, CKA.VALUE));
   // A policy of the token, not a fault of the object.
