@@ -33,7 +33,7 @@ assert.equal(minisign(keys, ["-G", "-W", "-p", "kleidi.pub", "-s", "release.key"
 const key = join(keys, "release.key");
 const out = checkout.beside("out");
 const made = checkout.release(["--out", out, "--key", key, "--json"]);
-assert.equal(made.status, 0, made.stderr);
+assert.equal(made.status, 0, made.stdout + made.stderr);
 
 /** Copies the files of the release, like a download. */
 function download(name: string): string {
