@@ -142,7 +142,7 @@ export const FAULTS: readonly (readonly [check: string, fault: string, plugin: (
     () =>
       new (class extends GoodPlugin {
         override bound(keyId: string, annotations: Record<string, Uint8Array>, uid: string) {
-          return Buffer.concat([super.bound(keyId, annotations, uid), Buffer.from(uid.slice(0, 1))]);
+          return Buffer.concat([super.bound(keyId, annotations, uid), Buffer.from(uid)]);
         }
       })(),
   ],
