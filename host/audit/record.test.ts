@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { z } from "zod";
+import * as z from "zod";
 import { thrown } from "../../test/support/thrown.ts";
 import { isCanonical } from "./canonical.ts";
 import { Chain, hashOf, headOf, LONGEST_HEAD, MOST_SEQ, prefixOf, recordOf, ZERO_HASH } from "./chain.ts";

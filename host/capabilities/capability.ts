@@ -5,7 +5,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { type DescMessage, fromBinary, type Message, type MessageShape } from "@bufbuild/protobuf";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Finding } from "../finding.ts";
 import { type HostAnswer, type HostCall, HostCode, refusal } from "../host-call.ts";
 import type { Expiry } from "../lib/expiry.ts";

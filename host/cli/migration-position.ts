@@ -1,6 +1,6 @@
 /** The position of a migration in a file, so that one that was interrupted continues. The file is a hint: the count at the end reads every object. */
 import { rmSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { FileFault, readRegular } from "../lib/files.ts";
 import { replaceFile } from "../lib/write-files.ts";
 import { UsageError } from "./usage-error.ts";

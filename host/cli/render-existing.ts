@@ -1,6 +1,6 @@
 /** Reads the EncryptionConfiguration that an API server has. */
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { FileFault, readRegular } from "../lib/files.ts";
 import type { EncryptedResources } from "../render/encryption-config.ts";
 import { UsageError } from "./usage-error.ts";

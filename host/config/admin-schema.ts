@@ -1,6 +1,6 @@
 /** The schema of `admin`: the address of metrics, probes and the status page. */
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { field, pathAfter } from "../schema/field.ts";
 import { UNIX_PREFIX } from "./socket-path.ts";
 import { GROUP, MODE, socketGroup, socketMode } from "./socket-schema.ts";

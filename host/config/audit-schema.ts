@@ -1,5 +1,5 @@
 /** The schema of `audit`: where the audit log is written, rotated and signed. */
-import { z } from "zod";
+import * as z from "zod";
 import { count, field, path, quantity } from "../schema/field.ts";
 import { duration, memory } from "../schema/units.ts";
 

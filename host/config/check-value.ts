@@ -1,5 +1,5 @@
 /** Checks one value before there is a document: an answer that becomes a key of the file. */
-import { z } from "zod";
+import * as z from "zod";
 import { fieldOf, schemaAt } from "../schema/shape.ts";
 import { type Path, pathText, quoted } from "../schema/text.ts";
 import { SCHEMA } from "./schema.ts";

@@ -1,5 +1,5 @@
 /** The configuration as the rest of the host uses it: the frozen output of the schema. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { SCHEMA } from "./schema.ts";
 
 type Frozen<T> = T extends readonly (infer Item)[]

@@ -1,5 +1,5 @@
 /** Finds the names that zod drops without an issue: it leaves `__proto__` out of a mapping with free names. */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Fault } from "../schema/fault.ts";
 import { entryOf, itemOf, keysOf } from "../schema/shape.ts";
 import type { Path } from "../schema/text.ts";

@@ -1,5 +1,5 @@
 /** Turns the issues that the schema finds in a document into faults with a correction. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Fault } from "../schema/fault.ts";
 import { lineFor } from "../schema/line.ts";
 import { defaultOf, fieldOf, isOptional, keysOf, schemaAt } from "../schema/shape.ts";

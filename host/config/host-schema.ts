@@ -1,5 +1,5 @@
 /** The schemas of `sandbox`, `status` and `log`: how the host confines providers, probes keys and logs. */
-import { z } from "zod";
+import * as z from "zod";
 import { count, field, nearestOf, path, quantity } from "../schema/field.ts";
 import { duration } from "../schema/units.ts";
 

@@ -3,7 +3,7 @@
  * than the parser: rules across keys and checks in code are missing, and a document that it refuses is one that the parser refuses.
  */
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { FIELDS, isPath, MAX_PATH } from "../schema/field.ts";
 import { defaultOf } from "../schema/shape.ts";
 import { SCHEMA } from "./schema.ts";

@@ -1,5 +1,5 @@
 /** The schema of `keys`: the keyset. A key is one of a provider, or composed of other keys. */
-import { z } from "zod";
+import * as z from "zod";
 import { FOREIGN_NAMES, type ForeignName } from "../foreign.ts";
 import { field, KEY_NAME, keyName, nearestOf, normalizeName } from "../schema/field.ts";
 

@@ -1,5 +1,5 @@
 /** The schema of `listen`: the socket for the API server. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, path } from "../schema/field.ts";
 import { GROUP, MODE, socketGroup, socketMode } from "./socket-schema.ts";
 

@@ -1,5 +1,5 @@
 /** The schema of `providers`: the module, its grants and its limits. */
-import { z } from "zod";
+import * as z from "zod";
 import { GRANTS } from "../capabilities/registry.ts";
 import { count, field, optionalQuantity, PROVIDER_NAME, path, quantity } from "../schema/field.ts";
 import { duration, memory } from "../schema/units.ts";

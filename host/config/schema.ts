@@ -2,7 +2,7 @@
  * The schema of the configuration file: one file per section. Every key has its meaning, the values it takes and an
  * example; faults and docs/configuration.md are made from these and therefore agree. rules.ts checks what spans several keys.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { SECTIONS } from "../capabilities/registry.ts";
 import { field } from "../schema/field.ts";
 import { admin } from "./admin-schema.ts";

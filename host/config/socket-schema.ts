@@ -1,5 +1,5 @@
 /** The file mode and the group of a Unix socket, as `listen` and `admin` take them. */
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * The schema of a socket's file mode: quoted octal text in the file, a number in the configuration.

@@ -1,5 +1,5 @@
 /** The schema of `trust`: the keys that must sign a module, besides the pin of its digest. trust-rules.ts has the rules across keys. */
-import { z } from "zod";
+import * as z from "zod";
 import { count, field, KEY_NAME, keyName, normalizeName } from "../schema/field.ts";
 
 /** "Ed", a key id of 8 bytes and an Ed25519 key of 32 bytes. 42 bytes are 56 characters without padding, so the form is unique. */

@@ -1,7 +1,7 @@
 /** The cases of proto/provider/v1/conformance/: data that any kit in any language can read. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { TESTED } from "./outcome.ts";
 
 const FOLDER = join(import.meta.dirname, "../../proto/provider/v1/conformance");

@@ -2,7 +2,7 @@
  * The fixture of a module under test, kms.fixture.json: its key and settings, and the answers of its KMS. One parse reports every fault
  * with its place.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigError } from "../config/config-error.ts";
 import { Document } from "../config/document.ts";
 import { FileFault, readRegular } from "../lib/files.ts";

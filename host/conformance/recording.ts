@@ -2,7 +2,7 @@
  * A recording of calls: JSON lines, one for each call of the guest and, before it, one for each of its host calls, random bytes included.
  * It is written above the capabilities, where a guest is: the host's credential is added below, and cannot be in it. The plaintexts are in it.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Gate, type HostAnswer, HostCode, refusal } from "../host-call.ts";
 import type { MadeCall } from "./call-script.ts";
 import { TESTED } from "./outcome.ts";

@@ -1,6 +1,6 @@
 /** The report of a run: which module, which kit, which checks. `kleidi inspect --report` shows it beside the module. */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { ABI } from "../host-call.ts";
 import { caseBytes } from "./case-file.ts";
 import type { Result } from "./check.ts";

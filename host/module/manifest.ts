@@ -1,6 +1,6 @@
 /** The manifest of a module (docs/ABI.md, section 6): the host calls that it requests, in which RPCs, and the reasons. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { KleidiError } from "../error.ts";
 import { ABI } from "../host-call.ts";
 import { replaceNonAscii } from "../lib/text.ts";

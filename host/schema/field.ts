@@ -1,6 +1,6 @@
 /** The building blocks of a schema: zod schemas with a `Field` attached, from which faults and the reference are made. */
 import { resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { nearest } from "./text.ts";
 import type { Quantity } from "./units.ts";
 

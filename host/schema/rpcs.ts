@@ -1,5 +1,5 @@
 /** The schema of `rpcs`, a key of every grant. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf } from "./field.ts";
 
 const RPCS = ["status", "encrypt", "decrypt"] as const;

@@ -1,5 +1,5 @@
 /** Navigates a schema in the way that a document is navigated: by path, and down through all keys. */
-import { z } from "zod";
+import * as z from "zod";
 import { FIELDS, type Field, isPath, resolvePath } from "./field.ts";
 import type { Path } from "./text.ts";
 

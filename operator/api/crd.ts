@@ -1,5 +1,5 @@
 /** Makes a CustomResourceDefinition from a zod schema: structural, with defaults, CEL rules and the columns of `kubectl get`. */
-import { z } from "zod";
+import * as z from "zod";
 import { encryptionPolicy } from "./encryption-policy.ts";
 import { keyRotation } from "./key-rotation.ts";
 import { kleidiNode } from "./kleidi-node.ts";

@@ -1,5 +1,5 @@
 /** EncryptionPolicy: the single policy of a cluster. It has the encrypted resources, the number of nodes, and the limits of a rotation. */
-import { z } from "zod";
+import * as z from "zod";
 import { WAITS_MS } from "../../host/rotation/waits.ts";
 import { conditions, count, ruled, text } from "./fields.ts";
 

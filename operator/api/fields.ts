@@ -1,5 +1,5 @@
 /** Building blocks of the custom resources: fields and rules as zod schemas, from which crd.ts makes OpenAPI. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A CEL rule that the API server evaluates at each write. The user of a refused write sees only the message. */
 export interface CelRule {

@@ -1,5 +1,5 @@
 /** KeyRotation: the change from one key_id to another. Its spec never changes; each reconcile derives its phase again. */
-import { z } from "zod";
+import * as z from "zod";
 import { STEPS } from "../../host/rotation/decision.ts";
 import { conditions, count, hash, listBy, ruled, text, time } from "./fields.ts";
 

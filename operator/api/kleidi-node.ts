@@ -1,5 +1,5 @@
 /** KleidiNode: the report of one control-plane node. It has no spec; the agent writes its status. It contains hashes and counters only. */
-import { z } from "zod";
+import * as z from "zod";
 import { conditions, count, hash, listBy, text, time } from "./fields.ts";
 
 const host = z.object({

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { KmsClient } from "../../host/grpc/client.ts";
 import { Fixture, localConfig, localModule, root, sha256Of } from "../support/fixture.ts";
 import { untilWell } from "../support/until-well.ts";

@@ -50,7 +50,7 @@ before(() => {
 after(() => rmSync(copy, { recursive: true, force: true, maxRetries: 3 }));
 
 const CAPABILITY = `/** kleidi:example: repeats words. */
-import { z } from "zod";
+import * as z from "zod";
 import { ExampleEchoRequestSchema } from "../../../proto/provider/v1/provider_pb.ts";
 import { answer } from "../../host-call.ts";
 import { field } from "../../schema/field.ts";

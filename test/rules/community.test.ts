@@ -4,7 +4,7 @@ import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 
 const root = join(import.meta.dirname, "..", "..");
 const textOf = (path: string) => readFileSync(join(root, path), "utf8");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { z } from "zod";
+import type * as z from "zod";
 import { SCHEMA } from "../../host/config/schema.ts";
 import { entryOf, itemOf, keysOf } from "../../host/schema/shape.ts";
 import { root } from "../support/fixture.ts";

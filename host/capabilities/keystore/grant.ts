@@ -1,5 +1,5 @@
 /** The schemas of `grants.keystore` and of the section `keystore`. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 

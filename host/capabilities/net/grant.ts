@@ -1,6 +1,6 @@
 /** The schema of `grants.net`: one origin, the allowed requests, and the connection. rules.ts has the rules across keys. */
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { count, field, nearestOf, path, quantity } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { duration, memory } from "../../schema/units.ts";

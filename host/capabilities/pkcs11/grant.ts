@@ -1,5 +1,5 @@
 /** The schema of `grants.pkcs11`: a module, a token, its PIN, the keys there, and what of the machine the module may use. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 import { MECHANISMS } from "./module/protocol.mjs";

@@ -1,5 +1,5 @@
 /** The schemas of `grants.state` and of the section `state`. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, KEY_NAME, keyName, normalizeName, path } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 

@@ -1,6 +1,6 @@
 /** The schema of `grants.tpm`: one device, and the hierarchies, objects and templates that a provider may use there. */
 import { isIPv4 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf } from "../../schema/field.ts";
 import { rpcs } from "../../schema/rpcs.ts";
 

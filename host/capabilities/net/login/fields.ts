@@ -1,5 +1,5 @@
 /** Schema fields that the login methods share. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, path } from "../../../schema/field.ts";
 import { originOf, suggestOrigin } from "../origin.ts";
 import { CREDENTIAL_HEADERS, HEADER, PLAIN_PATH, RESERVED_HEADERS } from "../request-syntax.ts";

@@ -1,5 +1,5 @@
 /** The schema of `credential`: the host's identity at an origin. Secrets are files, named by their paths. */
-import { z } from "zod";
+import * as z from "zod";
 import { field } from "../../../schema/field.ts";
 import { METHODS, SCHEMAS } from "./methods.ts";
 

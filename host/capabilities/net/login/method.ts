@@ -2,7 +2,7 @@
  * The type of a login method: one value for each, in a separate folder. methods.ts lists them. A method either describes the way to a token
  * as data, or makes a credential of its own, which signs each request.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Finding } from "../../../finding.ts";
 import type { Mapping } from "../../../schema/outline.ts";
 import type { Rule } from "../../../schema/rule.ts";

@@ -1,5 +1,5 @@
 /** The schema of `credential.aws`: an identity of AWS, whose keys sign each request. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
 import { file, hasKeys, matching, optionalFile, otherOrigin, text } from "../fields.ts";
 

@@ -1,5 +1,5 @@
 /** The schema of `credential.azure`: an identity of Microsoft Entra ID, whose access token each request carries. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
 import { hasKeys, matching, optionalFile, otherOrigin } from "../fields.ts";
 

@@ -1,5 +1,5 @@
 /** The schema of `credential.file`: a token that another program keeps fresh. */
-import { z } from "zod";
+import * as z from "zod";
 import { field } from "../../../../schema/field.ts";
 import { file, header, scheme } from "../fields.ts";
 

@@ -1,5 +1,5 @@
 /** The schema of `credential.login`: a login that the configuration describes. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf, path } from "../../../../schema/field.ts";
 import { PLAIN_PATH } from "../../request-syntax.ts";
 import { header, scheme, text } from "../fields.ts";

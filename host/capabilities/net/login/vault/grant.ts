@@ -1,5 +1,5 @@
 /** The schema of `credential.vault`: a login at HashiCorp Vault or OpenBao. */
-import { z } from "zod";
+import * as z from "zod";
 import { field, nearestOf } from "../../../../schema/field.ts";
 import { file, hasKeys, mountOf, optionalFile, text } from "../fields.ts";
 
