@@ -1,6 +1,6 @@
 /**
  * npm run bench -- peers: plugins in Go and kleidí on the same work, under one client in Go (bench/go/cmd/kmsload): a key in a file beside
- * the local provider, and a transit key of OpenBao beside the vault provider. CPU is that of all processes of a plugin, without the client
+ * the local provider, and a transit key of OpenBao beside the vault provider. kleidí is the tree that npm run dist makes. CPU is that of all processes of a plugin, without the client
  * and without OpenBao. In turns; compare within one run. Takes three minutes; --quick takes one.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
@@ -10,8 +10,9 @@ import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { builtDist } from "../.ci/dist/built.ts";
 import { kmsload, localpeer } from "../test/support/bench-go.ts";
-import { Fixture, kleidi, localConfig } from "../test/support/fixture.ts";
+import { Fixture, localConfig } from "../test/support/fixture.ts";
 import { OpenBao } from "../test/support/openbao.ts";
 import { vaultpeer } from "../test/support/openbao-server.ts";
 import { Setup } from "../test/support/openbao-setup.ts";
@@ -20,7 +21,7 @@ import { buildGo } from "./build-go.ts";
 import type { Load } from "./callers.ts";
 import { median } from "./figures.ts";
 import { cpuMs, memoryMiB, treeOf } from "./processes.ts";
-import { untilGood } from "./until-good.ts";
+import { untilGood, untilSocket } from "./until-good.ts";
 
 const quick = process.argv.includes("--quick");
 const ROUNDS = quick ? 3 : 9;
@@ -41,12 +42,19 @@ interface Subject {
   readonly peer?: string;
 }
 
+/** Milliseconds from the start of the process. */
+interface Start {
+  readonly socket: number;
+  readonly good: number;
+}
+
 interface Sample extends Load {
   /** Milliseconds of CPU for 10,000 calls. */
   readonly cpu: number;
 }
 
 buildGo("bench/go", "test/openbao");
+const kleidi = join((await builtDist()).tree, "host/kleidi");
 const folder = mkdtempSync(join(tmpdir(), "kleidi-bench-"));
 const fixtures: Fixture[] = [];
 const running: ChildProcess[] = [];
@@ -105,22 +113,23 @@ function start({ command: [program, ...args] }: Subject): ChildProcess {
   return child;
 }
 
-/** Milliseconds to the first good Status, by subject. The last processes are left running. */
-async function measureStarts(subjects: readonly Subject[]): Promise<Map<Subject, number[]>> {
-  const starts = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
+/** Until the socket, and until the first good Status. The last processes are left running. */
+async function measureStarts(subjects: readonly Subject[]): Promise<Map<Subject, Start[]>> {
+  const starts = new Map<Subject, Start[]>(subjects.map((subject) => [subject, []]));
   for (let round = 0; round < STARTS; round++) {
     for (const child of running.splice(0)) await Fixture.stop(child);
     for (const subject of subjects) {
       rmSync(subject.socket, { force: true });
       const begun = performance.now();
       start(subject);
-      starts.get(subject)?.push((await untilGood(subject.socket)) - begun);
+      const socket = (await untilSocket(subject.socket)) - begun;
+      starts.get(subject)?.push({ socket, good: (await untilGood(subject.socket)) - begun });
     }
   }
   return starts;
 }
 
-async function measureCalls(subjects: readonly Subject[], starts: Map<Subject, number[]>): Promise<void> {
+async function measureCalls(subjects: readonly Subject[], starts: Map<Subject, Start[]>): Promise<void> {
   await sleep(REST_MS);
   const pids = new Map(subjects.map((subject, i) => [subject, running[i]?.pid ?? 0]));
   const pss = () => new Map([...pids].map(([subject, pid]) => [subject, memoryMiB(treeOf(pid), "Pss")]));
@@ -143,11 +152,14 @@ async function measureCalls(subjects: readonly Subject[], starts: Map<Subject, n
   console.log(machine());
   console.log(`Decrypt, medians of ${ROUNDS} rounds in turns; "by Go": the median of the rounds' ratios:`);
   console.table(CALLERS.flatMap((callers) => subjects.map((each) => rowOf(each, callers, samples))));
-  console.log(`Start to the first good Status, medians of ${STARTS}; PSS of all processes of a plugin:`);
+  console.log(
+    `From the start to the socket and to the first good Status, medians of ${STARTS}; PSS of all processes:`,
+  );
   console.table(
     subjects.map((subject) => ({
       plugin: subject.name,
-      "start ms": Math.round(median(starts.get(subject) ?? [])),
+      "socket ms": Math.round(median((starts.get(subject) ?? []).map((each) => each.socket))),
+      "good Status ms": Math.round(median((starts.get(subject) ?? []).map((each) => each.good))),
       "PSS MiB at rest": Math.round(rest.get(subject) ?? Number.NaN),
       [`after ${calls} calls`]: Math.round(after.get(subject) ?? Number.NaN),
     })),
