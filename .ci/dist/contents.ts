@@ -1,4 +1,4 @@
-/** Selects the files that the package copies unchanged from the checkout, in addition to the emitted JavaScript. */
+/** Selects the files that the package copies unchanged from the checkout, in addition to the bundle. */
 
 const COPIED = [
   /^host\/kleidi(-node)?$/,
@@ -37,7 +37,12 @@ const LICENCE = /^(licen[cs]e|notice|copying)/i;
  * @returns true if the running host does not read it: source maps, declarations, documents. Licences are kept.
  */
 export function isUnusedFile(name: string): boolean {
-  return UNUSED_FILES.test(name) && !LICENCE.test(name);
+  return UNUSED_FILES.test(name) && !isLicence(name);
+}
+
+/** @param name of a file in a package of npm */
+export function isLicence(name: string): boolean {
+  return LICENCE.test(name);
 }
 
 /** @param name of a folder at the root of a package of npm */

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { requireDebian } from "../../test/support/debian.ts";
 import { minisign } from "../../test/support/minisign.ts";
@@ -149,15 +149,39 @@ describe("the tree", () => {
     assert.equal(existsSync(join(copy, "node_modules/.cache")), false);
   });
 
-  test("has every package that a file of the host imports", () => {
-    const files = globSync("host/**/*.js", { cwd: dist.tree }).filter((file) => file !== "host/main.js");
-    assert.ok(files.length > 200, `${files.length} files`);
-    const program = `for (const file of ${JSON.stringify(files)}) await import("${dist.tree}/" + file);`;
+  test("has the host in few files, which import no package", () => {
+    const files = globSync("host/**/*.js", { cwd: dist.tree });
+    assert.ok(files.length > 50 && files.length < 250, `${files.length} files`);
+    assert.ok(
+      files.every((file) => dirname(file) === "host"),
+      files.join(" "),
+    );
+    const program = `for (const file of ${JSON.stringify(files.filter((file) => file !== "host/main.js"))})
+      await import("${dist.tree}/" + file);`;
     const node = join(dist.tree, `node_modules/node-linux-${process.arch}/bin/node`);
     const { status, stderr } = spawnSync(node, ["--input-type=module", "--eval", program], {
       encoding: "utf8",
     });
     assert.equal(status, 0, stderr);
+    const code = globSync("node_modules/**/*.{js,cjs,mjs}", { cwd: dist.tree });
+    assert.deepEqual(
+      code.filter((file) => !file.startsWith("node_modules/@extism/extism/")),
+      [],
+    );
+  });
+
+  test("loads little before the socket", () => {
+    const host = join(dist.tree, "host");
+    const [serve = ""] = globSync("serve-*.js", { cwd: host });
+    const loaded = new Set(["main.js", serve]);
+    let bytes = 0;
+    for (const file of loaded) {
+      const text = readFileSync(join(host, file), "utf8");
+      bytes += text.length;
+      for (const [, part = ""] of text.matchAll(/^(?:import|} from) .*?"\.\/([^"]+)";$/gm)) loaded.add(part);
+    }
+    // With zod's 50 languages it was 1.6 MB.
+    assert.ok(loaded.size > 20 && bytes < 1_300_000, `${loaded.size} files, ${bytes} bytes`);
   });
 
   test("has no source, map, declaration, test or script, but each package's licence", () => {

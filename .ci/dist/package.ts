@@ -1,4 +1,4 @@
-/** Makes the package: JavaScript emitted from the checkout, the guest's program, the modules, the documents and the production packages. */
+/** Makes the package: the host's JavaScript, bundled from the checkout, the guest's program, the modules, the documents and the production packages. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SHELLS } from "../../host/cli/completion.ts";
@@ -8,10 +8,13 @@ import { buildAll, DIGESTS, digestsOf } from "../../providers/build.ts";
 import { type Head, readFiles } from "../release/commit.ts";
 import { ReleaseFault } from "../release/fault.ts";
 import { type Lockfile, sbomOf } from "../release/sbom.ts";
+import { bundle } from "./bundle.ts";
 import { isCopied } from "./contents.ts";
 import { type Manifest, manifestOf } from "./manifest.ts";
-import { installPackages } from "./packages.ts";
-import { run } from "./run.ts";
+import { installPackages, keepLicences } from "./packages.ts";
+
+/** What the programs of the providers' processes import: they are copied, not bundled (contents.ts). */
+const OF_GUESTS = ["@extism/extism"];
 
 /**
  * @param checkout the root of the checkout that contains this program
@@ -22,7 +25,8 @@ export async function makePackage(checkout: string, head: Head, folder: string):
   const manifest: Manifest = json(checkout, "package.json");
   const modules = await buildModules();
   installPackages(checkout, folder);
-  emit(checkout, folder);
+  await bundle(checkout, folder);
+  keepLicences(join(folder, "node_modules"), OF_GUESTS);
   for (const path of readFiles(checkout).filter(isCopied))
     if (existsSync(join(checkout, path))) copy(checkout, path, folder);
   for (const { path } of modules) copy(checkout, `providers/${basename(path)}`, folder);
@@ -51,12 +55,6 @@ function writeCompletions(folder: string): void {
   mkdirSync(join(folder, "completions"));
   for (const [shell, script] of Object.entries(SHELLS))
     writeFileSync(join(folder, "completions", `kleidi.${shell}`), script(PROGRAM));
-}
-
-/** Emits only the files that the command line imports. */
-function emit(checkout: string, folder: string): void {
-  const tsc = join(checkout, "node_modules", ".bin", "tsc");
-  run(tsc, ["--project", join(checkout, ".ci", "dist", "tsconfig.json"), "--outDir", folder], checkout);
 }
 
 async function buildModules() {

@@ -1,10 +1,10 @@
 /** Installs the npm packages of the lockfile into the package and the tree, without files that no program reads. */
 import { createHash } from "node:crypto";
 import { copyFileSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ReleaseFault } from "../release/fault.ts";
 import type { Lockfile } from "../release/sbom.ts";
-import { isUnusedFile, isUnusedFolder } from "./contents.ts";
+import { isLicence, isUnusedFile, isUnusedFolder } from "./contents.ts";
 import { run } from "./run.ts";
 
 /** Processors with a Node in the lockfile, named as in process.arch. */
@@ -12,6 +12,8 @@ export const ARCHITECTURES = ["x64", "arm64"] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 const QUIET = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+/** The package.json of a package, and not those of its folders. */
+const PACKAGE = /(^|\/node_modules\/)(@[^/]+\/)?[^/]+\/package\.json$/;
 /** The files of Node's package that a host needs. */
 const NODE_FILES = ["bin/node", "LICENSE", "package.json"];
 
@@ -30,6 +32,32 @@ export function installPackages(checkout: string, folder: string, of = "."): voi
   // npm writes this file for its own use.
   rmSync(join(folder, "node_modules", ".package-lock.json"), { force: true });
   removeUnused(join(folder, "node_modules"));
+}
+
+/**
+ * Removes the code of the packages that the bundle contains. Each keeps its licence, and its package.json, by which a scanner finds it.
+ * @param modules a folder node_modules
+ * @param except names of packages that are imported from there
+ * @example keepLicences("/tmp/package/node_modules", ["@extism/extism"])
+ */
+export function keepLicences(modules: string, except: readonly string[]): void {
+  const kept = except.map((name) => `${name}/`);
+  for (const path of globSync("**/*", { cwd: modules })) {
+    const file = join(modules, path);
+    const isKept = kept.some((start) => path.startsWith(start));
+    if (isKept || statSync(file).isDirectory() || isLicence(basename(path))) continue;
+    if (!PACKAGE.test(path)) rmSync(file);
+  }
+  removeEmpty(modules);
+}
+
+/** @returns true if the folder was empty, and is removed */
+function removeEmpty(folder: string): boolean {
+  const left = readdirSync(folder, { withFileTypes: true }).filter(
+    (entry) => !(entry.isDirectory() && removeEmpty(join(folder, entry.name))),
+  );
+  if (left.length === 0) rmSync(folder, { recursive: true });
+  return left.length === 0;
 }
 
 function removeUnused(folder: string): void {
