@@ -62,8 +62,10 @@ export function requireDebian(packages: readonly Package[]): void {
  * @returns the remedy where that is not possible; undefined where all packages are installed
  */
 export function installDebian(): string | undefined {
-  const remedy13 = installDebian13();
-  if (remedy13 !== undefined) return remedy13;
+  return installPackages() ?? installDebian13();
+}
+
+function installPackages(): string | undefined {
   const missing = () => PACKAGES.filter((name) => !isInstalled(name));
   const absent = () => (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).filter((name) => !pathOf(name));
   if (missing().length + absent().length === 0) return undefined;

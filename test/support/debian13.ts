@@ -50,7 +50,11 @@ export function copyWallPrograms(to: string): string | undefined {
 
 /** Downloads and unpacks missing packages. @returns the remedy where that is not possible */
 export function installDebian13(): string | undefined {
-  if (isRecent("/usr/bin/setpriv") || isRecent(join(HOME, "bin", OWN))) return undefined;
+  if (isRecent("/usr/bin/setpriv")) return undefined;
+  if (isRecent(join(HOME, "bin", OWN))) {
+    linkSystem(join(HOME, "bin"));
+    return undefined;
+  }
   console.log(`Unpacking ${PACKAGES.join(", ")} of Debian 13 …`);
   mkdirSync(join(HOME, ".."), { recursive: true });
   const folder = mkdtempSync(`${HOME}-`);
@@ -130,6 +134,12 @@ function writeBin(folder: string): void {
     `#!/bin/sh\nexec '${join(libraries, loader)}' --library-path '${libraries}' '${program}' "$@"\n`,
     { mode: 0o755 },
   );
+  linkSystem(bin);
+}
+
+/** Links the programs that the system has. They can be installed after the folder was made. */
+export function linkSystem(bin: string, from = "/usr/bin"): void {
   for (const name of SYSTEM)
-    if (existsSync(`/usr/bin/${name}`)) symlinkSync(`/usr/bin/${name}`, join(bin, name));
+    if (existsSync(join(from, name)) && !existsSync(join(bin, name)))
+      symlinkSync(join(from, name), join(bin, name));
 }
