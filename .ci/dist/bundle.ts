@@ -1,6 +1,6 @@
 /**
- * Writes the host's program into the package as few large files. A file for each of its 660 sources, and as many of packages, takes a
- * start twice the processor time (docs/decisions/0049-bundle.md).
+ * Writes the host's program into the package as few large files. With a file for each source, and for each file of a package, a
+ * start takes 1.7 times the processor time (docs/decisions/0049-bundle.md).
  */
 import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

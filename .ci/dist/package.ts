@@ -1,4 +1,4 @@
-/** Makes the package: the host's JavaScript, bundled from the checkout, the guest's program, the modules, the documents and the production packages. */
+/** Makes the package: the bundled host, the guest's program with its package, the modules, the documents and the licences of packages. */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SHELLS } from "../../host/cli/completion.ts";
